@@ -149,7 +149,8 @@ def route_source(
     made_by = route.metadata.resource
     if found is None:
         if made_by is not None:
-            return Conflict(_spell(made_by), "", f"the name {route.name or '(none)'!r} is not Envoy Gateway's; the metadata says {_spell(made_by)}")  # fmt: skip
+            said = f"the name {route.name or '(none)'!r} is not Envoy Gateway's"
+            return Conflict(_spell(made_by), "", f"{said}; the metadata says {_spell(made_by)}")
         return OWN_ROUTES.get(virtual_host.name) if virtual_host else None
     if made_by is not None and not _same(made_by, found.kind, found.namespace, found.name):
         by_name = f"{found.kind}/{found.namespace}/{found.name}"
@@ -237,7 +238,8 @@ def listener_owner(listener: Listener) -> GatewayListener | PortName | Own | Non
             return port
         case ListenerName() as name:
             return gateway_listener(name)
-    return None
+        case _:
+            return None
 
 
 def chain_owner(chain: FilterChain) -> GatewayListener | PortName | Owner | None:
@@ -250,7 +252,8 @@ def chain_owner(chain: FilterChain) -> GatewayListener | PortName | Owner | None
             return port
         case ObjectName() as route:
             return Owner(route.kind, route.namespace, route.name, "route")
-    return None
+        case _:
+            return None
 
 
 # ------------------------------------------------------------------ clusters
@@ -283,7 +286,8 @@ def cluster_name_owner(name: str, fleet: str = "") -> Owner | Own | None:
             return Own(found.purpose)
         case names.UrlCluster() as found:
             return Own(f"URL {found.host}:{found.port}")
-    return None
+        case _:
+            return None
 
 
 def _cluster_owner(name: str, metadata: Metadata, fleet: str) -> Owner | Conflict | Own | None:
@@ -292,7 +296,8 @@ def _cluster_owner(name: str, metadata: Metadata, fleet: str) -> Owner | Conflic
     if made_by is None:
         return by_name
     if by_name is None:
-        return Owner(made_by.kind, made_by.namespace, made_by.name, "by metadata", section_name=made_by.section_name)  # fmt: skip
+        section = made_by.section_name
+        return Owner(made_by.kind, made_by.namespace, made_by.name, section_name=section)
     if isinstance(by_name, Own):  # the own fleet's Service, the EnvoyProxy that asks for tracing
         return by_name
     if not _same(made_by, by_name.kind, by_name.namespace, by_name.name):
@@ -321,7 +326,8 @@ def locality_owner(endpoints: LocalityEndpoints) -> Owner | None:
             return Owner(
                 found.kind, found.namespace, found.name, found.purpose, backend=found.backend
             )
-    return None
+        case _:
+            return None
 
 
 # ------------------------------------------------------------------ secrets and filters
