@@ -1,0 +1,3 @@
+"""egops: the operations toolkit for Envoy Gateway."""
+
+__version__ = "0.1.0"

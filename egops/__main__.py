@@ -1,0 +1,5 @@
+"""`python -m egops`."""
+
+from egops.cli import main
+
+main()

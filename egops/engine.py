@@ -1,0 +1,202 @@
+"""Run rules over a snapshot: gating, skips, crash isolation, settling, folding, suppression."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from egops import __version__
+from egops.finding import (
+    CannotJudge,
+    Crash,
+    Finding,
+    Folded,
+    Problem,
+    Report,
+    Severity,
+    Skip,
+    Suppressed,
+    Unjudged,
+)
+from egops.gatewayapi import GATEWAY, installs, our_gateways, running_version
+from egops.snapshot import SourceType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from egops.rules import Rule
+    from egops.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of a run."""
+
+    command: str = "doctor"
+    min_severity: Severity = Severity.INFO
+    suppress: Callable[[Finding, datetime], tuple[str, str] | None] | None = None
+    baseline: frozenset[str] = frozenset()
+    timed_out: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(rules: Iterable[Rule], snapshot: Snapshot, options: Options | None = None) -> Report:
+    """Return what the rules say of the snapshot. Equal input gives an equal report."""
+    options = options or Options()
+    running = running_version(snapshot)
+    found: list[Finding] = []
+    skipped: list[Skip] = []
+    crashed: list[Crash] = []
+    ok: list[tuple[str, str]] = []
+    for rule in sorted(rules, key=lambda rule: rule.code):
+        if reason := _blind(rule, snapshot, running):
+            skipped.append(Skip(rule.code, reason))
+            continue
+        try:
+            said = list(rule.check(snapshot))
+        except CannotJudge as exc:
+            skipped.append(Skip(rule.code, str(exc)))
+            continue
+        except Exception as exc:  # noqa: BLE001 - one broken rule must not hide what the others see
+            error = f"{type(exc).__name__}: {exc}"
+            crashed.append(Crash(rule.code, error, traceback.format_exc()))
+            continue
+        unjudged = [Skip(rule.code, part.reason) for part in said if isinstance(part, Unjudged)]
+        unjudged += [Skip(rule.code, reason) for reason in _half_blind(rule, snapshot)]
+        findings = [
+            _stamp(rule, problem)
+            for problem in said
+            if isinstance(problem, Problem) and (problem.settled or snapshot.strict)
+        ]
+        found += findings
+        skipped += unjudged
+        if not findings and not unjudged:
+            ok.append((rule.code, rule.ok))
+    return _report(options, snapshot, found, skipped, crashed, ok)
+
+
+def _report(
+    options: Options,
+    snapshot: Snapshot,
+    found: list[Finding],
+    skipped: list[Skip],
+    crashed: list[Crash],
+    ok: list[tuple[str, str]],
+) -> Report:
+    kept, suppressed = _suppress(found, options, snapshot)
+    shown, folded = _fold(kept)
+    return Report(
+        command=options.command,
+        version=__version__,
+        source=snapshot.source,
+        taken_at=snapshot.taken_at,
+        facts={**_facts(snapshot), **options.facts},
+        findings=tuple(f for f in shown if f.severity >= options.min_severity),
+        folded=tuple(f for f in folded if f.finding.severity >= options.min_severity),
+        suppressed=suppressed,
+        skipped=tuple(sorted(set(skipped), key=lambda skip: (skip.code, skip.reason))),
+        crashed=tuple(crashed),
+        ok=tuple(ok),
+        broken=snapshot.broken,
+        notes=snapshot.notes,
+        timed_out=options.timed_out,
+    )
+
+
+def _blind(rule: Rule, snapshot: Snapshot, running: tuple[int, ...] | None) -> str:
+    """Return why the rule can't judge this snapshot, or an empty string."""
+    if not rule.applies_to(running):
+        return "not applicable to this Envoy Gateway release"
+    unread = sorted(kind for kind in rule.reads if kind in snapshot.unread)
+    reasons = [f"{kind.plural}: {snapshot.unread[kind]}" for kind in unread]
+    for probe in rule.probes:
+        if probe in snapshot.unprobed:
+            reasons.append(snapshot.unprobed[probe])
+        elif probe.of_proxy and not snapshot.proxies:
+            reasons.append("no Envoy was asked")
+        elif probe.of_control_plane and not snapshot.control_planes:
+            reasons.append("no Envoy Gateway pod was asked")
+    if not reasons and snapshot.source.type is not SourceType.CLUSTER:
+        reasons = _not_given(rule, snapshot)
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _not_given(rule: Rule, snapshot: Snapshot) -> list[str]:
+    """Return the reason to skip a rule none of whose kinds is in the input files."""
+    if not rule.reads or rule.probes or any(snapshot.all(kind) for kind in rule.reads):
+        return []
+    return [f"no {' or '.join(kind.name for kind in rule.reads)} in the input"]
+
+
+def _half_blind(rule: Rule, snapshot: Snapshot) -> list[str]:
+    unread = sorted(kind for kind in rule.optional if kind in snapshot.unread)
+    return [f"{kind.plural} not judged: {snapshot.unread[kind]}" for kind in unread]
+
+
+def _stamp(rule: Rule, problem: Problem) -> Finding:
+    severity = rule.severity
+    if problem.severity is not None:
+        severity = min(problem.severity, rule.severity)
+    return Finding(rule.code, rule.name, severity, problem, rule.docs)
+
+
+def _suppress(
+    found: list[Finding], options: Options, snapshot: Snapshot
+) -> tuple[list[Finding], tuple[Suppressed, ...]]:
+    kept, suppressed = [], []
+    for finding in sorted(found, key=lambda finding: finding.order):
+        if finding.fingerprint in options.baseline:
+            suppressed.append(Suppressed(finding, "known before", "baseline"))
+        elif options.suppress and (why := options.suppress(finding, snapshot.taken_at)):
+            suppressed.append(Suppressed(finding, *why))
+        else:
+            kept.append(finding)
+    return kept, tuple(suppressed)
+
+
+def _fold(found: list[Finding]) -> tuple[list[Finding], list[Folded]]:
+    """Hide the findings that another one explains, behind the topmost root."""
+    roots: dict[int, Finding] = {}
+    for index, finding in enumerate(found):
+        for root in found:
+            if root is not finding and _explains(root, finding):
+                roots[index] = root
+                break
+    position = {id(finding): index for index, finding in enumerate(found)}
+    folded = []
+    for index in roots:
+        root, seen = roots[index], {index}
+        while (up := position[id(root)]) in roots and up not in seen:
+            seen.add(up)
+            root = roots[up]
+        if position[id(root)] in roots:  # a circle: nobody explains anybody
+            continue
+        folded.append(Folded(found[index], root))
+    hidden = {id(fold.finding) for fold in folded}
+    return [finding for finding in found if id(finding) not in hidden], folded
+
+
+def _explains(root: Finding, other: Finding) -> bool:
+    problem = root.problem
+    if other.code not in problem.explains or other.severity > root.severity:
+        return False
+    return not problem.explains_refs or str(other.at.ref) in problem.explains_refs
+
+
+def _facts(snapshot: Snapshot) -> dict[str, str]:
+    """Return what the header tells of the installation."""
+    facts = {}
+    versions = {
+        ".".join(map(str, install.version)) for install in installs(snapshot) if install.version
+    }
+    if versions:
+        facts["egVersion"] = ", ".join(sorted(versions))
+    if snapshot.knows(GATEWAY):
+        facts["gateways"] = str(len(our_gateways(snapshot)))
+    if snapshot.proxies:
+        facts["proxies"] = str(len(snapshot.proxies))
+    if snapshot.kubernetes_version:
+        facts["kubernetesVersion"] = snapshot.kubernetes_version
+    return facts

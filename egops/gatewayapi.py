@@ -1,0 +1,480 @@
+"""The kinds that egops reads, and read-only views over Gateway API and Envoy Gateway objects.
+
+What many rules ask (is it ours, is the condition fresh, has it settled) is answered here, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from egops.snapshot import Kind, Ref, Resource, entries, items, number, section, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from egops.snapshot import Location, Snapshot
+
+GWAPI, EG = "gateway.networking.k8s.io", "gateway.envoyproxy.io"
+XGWAPI = "gateway.networking.x-k8s.io"
+
+# core
+CONFIG_MAP = Kind("ConfigMap", "", "configmaps", ("v1",))
+EVENT = Kind("Event", "", "events", ("v1",))
+NAMESPACE = Kind("Namespace", "", "namespaces", ("v1",), namespaced=False)
+NODE = Kind("Node", "", "nodes", ("v1",), namespaced=False)
+POD = Kind("Pod", "", "pods", ("v1",))
+SECRET = Kind("Secret", "", "secrets", ("v1",))
+SERVICE = Kind("Service", "", "services", ("v1",))
+SERVICE_ACCOUNT = Kind("ServiceAccount", "", "serviceaccounts", ("v1",))
+DEPLOYMENT = Kind("Deployment", "apps", "deployments", ("v1",))
+DAEMON_SET = Kind("DaemonSet", "apps", "daemonsets", ("v1",))
+REPLICA_SET = Kind("ReplicaSet", "apps", "replicasets", ("v1",))
+JOB = Kind("Job", "batch", "jobs", ("v1",))
+ENDPOINT_SLICE = Kind("EndpointSlice", "discovery.k8s.io", "endpointslices", ("v1",))
+LEASE = Kind("Lease", "coordination.k8s.io", "leases", ("v1",))
+HPA = Kind("HorizontalPodAutoscaler", "autoscaling", "horizontalpodautoscalers", ("v2",))
+PDB = Kind("PodDisruptionBudget", "policy", "poddisruptionbudgets", ("v1",))
+NETWORK_POLICY = Kind("NetworkPolicy", "networking.k8s.io", "networkpolicies", ("v1",))
+CRD = Kind(
+    "CustomResourceDefinition",
+    "apiextensions.k8s.io",
+    "customresourcedefinitions",
+    ("v1",),
+    namespaced=False,
+)
+MUTATING_WEBHOOK = Kind(
+    "MutatingWebhookConfiguration",
+    "admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations",
+    ("v1",),
+    namespaced=False,
+)
+# Gateway API
+GATEWAY_CLASS = Kind("GatewayClass", GWAPI, "gatewayclasses", ("v1", "v1beta1"), namespaced=False)
+GATEWAY = Kind("Gateway", GWAPI, "gateways", ("v1", "v1beta1"))
+LISTENER_SET = Kind("ListenerSet", GWAPI, "listenersets", ("v1",))
+X_LISTENER_SET = Kind("XListenerSet", XGWAPI, "xlistenersets", ("v1alpha1",))
+HTTP_ROUTE = Kind("HTTPRoute", GWAPI, "httproutes", ("v1", "v1beta1"))
+GRPC_ROUTE = Kind("GRPCRoute", GWAPI, "grpcroutes", ("v1", "v1alpha2"))
+TLS_ROUTE = Kind("TLSRoute", GWAPI, "tlsroutes", ("v1", "v1alpha3", "v1alpha2"))
+TCP_ROUTE = Kind("TCPRoute", GWAPI, "tcproutes", ("v1", "v1alpha2"))
+UDP_ROUTE = Kind("UDPRoute", GWAPI, "udproutes", ("v1", "v1alpha2"))
+REFERENCE_GRANT = Kind("ReferenceGrant", GWAPI, "referencegrants", ("v1beta1", "v1", "v1alpha2"))
+BACKEND_TLS_POLICY = Kind(
+    "BackendTLSPolicy", GWAPI, "backendtlspolicies", ("v1", "v1alpha3", "v1alpha2")
+)
+SERVICE_IMPORT = Kind("ServiceImport", "multicluster.x-k8s.io", "serviceimports", ("v1alpha1",))
+# Envoy Gateway
+BACKEND = Kind("Backend", EG, "backends", ("v1alpha1",))
+BACKEND_TRAFFIC_POLICY = Kind("BackendTrafficPolicy", EG, "backendtrafficpolicies", ("v1alpha1",))
+CLIENT_TRAFFIC_POLICY = Kind("ClientTrafficPolicy", EG, "clienttrafficpolicies", ("v1alpha1",))
+ENVOY_EXTENSION_POLICY = Kind("EnvoyExtensionPolicy", EG, "envoyextensionpolicies", ("v1alpha1",))
+ENVOY_PATCH_POLICY = Kind("EnvoyPatchPolicy", EG, "envoypatchpolicies", ("v1alpha1",))
+ENVOY_PROXY = Kind("EnvoyProxy", EG, "envoyproxies", ("v1alpha1",))
+HTTP_ROUTE_FILTER = Kind("HTTPRouteFilter", EG, "httproutefilters", ("v1alpha1",))
+SECURITY_POLICY = Kind("SecurityPolicy", EG, "securitypolicies", ("v1alpha1",))
+# the configuration file inside a config map: gather parses it into an object of its own
+ENVOY_GATEWAY = Kind("EnvoyGateway", EG, "envoygateways", ("v1alpha1",))
+# others' objects that explain ours
+CERTIFICATE = Kind("Certificate", "cert-manager.io", "certificates", ("v1",))
+SERVICE_MONITOR = Kind("ServiceMonitor", "monitoring.coreos.com", "servicemonitors", ("v1",))
+POD_MONITOR = Kind("PodMonitor", "monitoring.coreos.com", "podmonitors", ("v1",))
+PROMETHEUS_RULE = Kind("PrometheusRule", "monitoring.coreos.com", "prometheusrules", ("v1",))
+
+ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE)
+EG_POLICY_KINDS = (
+    BACKEND_TRAFFIC_POLICY, CLIENT_TRAFFIC_POLICY, ENVOY_EXTENSION_POLICY, ENVOY_PATCH_POLICY,
+    SECURITY_POLICY,
+)  # fmt: skip
+KINDS: tuple[Kind, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Kind)
+)
+DERIVED = {ENVOY_GATEWAY: CONFIG_MAP}  # kinds that are made of others, not listed from the API
+BY_GROUP_KIND = {(kind.group, kind.name): kind for kind in KINDS}
+
+DEFAULT_CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
+SETTLE = timedelta(seconds=60)  # a condition is believed once it has held this long …
+YOUNG = timedelta(seconds=120)  # … or its object is older than this
+
+
+def kind_of(group: str, name: str) -> Kind | None:
+    """Return the known kind of this group and name, or None."""
+    return BY_GROUP_KIND.get((group, name))
+
+
+def timestamp(value: Any) -> datetime | None:
+    """Return the moment that an RFC 3339 string names, or None."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# ------------------------------------------------------------------ conditions
+
+
+class Condition(NamedTuple):
+    """One entry of `status.conditions`."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int | None
+    since: datetime | None
+
+    @property
+    def is_true(self) -> bool:
+        """Return whether the status is `True`."""
+        return self.status == "True"
+
+    @property
+    def is_false(self) -> bool:
+        """Return whether the status is `False` (not Unknown)."""
+        return self.status == "False"
+
+    def is_fresh(self, resource: Resource) -> bool:
+        """Return whether it speaks of the object as it is now; no generation counts as fresh."""
+        observed = self.observed_generation
+        return observed is None or observed >= resource.generation
+
+    def has_settled(self, resource: Resource, snapshot: Snapshot) -> bool:
+        """Return whether the condition has held long enough to be believed (`--strict`: always)."""
+        if snapshot.strict:
+            return True
+        created = timestamp(resource.metadata.get("creationTimestamp"))
+        old = created is None or snapshot.taken_at - created > YOUNG
+        held = self.since is None or snapshot.taken_at - self.since >= SETTLE
+        return held or (old and self.since is None)
+
+
+def conditions(value: Mapping[str, Any]) -> list[Condition]:
+    """Return the conditions of a status-like mapping (`status`, a parent, a listener)."""
+    return [
+        Condition(
+            text(entry, "type"),
+            text(entry, "status"),
+            text(entry, "reason"),
+            text(entry, "message"),
+            number(entry, "observedGeneration", default=-1)
+            if isinstance(entry.get("observedGeneration"), int)
+            else None,
+            timestamp(entry.get("lastTransitionTime")),
+        )
+        for _, entry in items(value, "conditions")
+    ]
+
+
+def condition(value: Mapping[str, Any], kind: str) -> Condition | None:
+    """Return the condition of this type, or None."""
+    return next((found for found in conditions(value) if found.type == kind), None)
+
+
+def is_young(resource: Resource, snapshot: Snapshot) -> bool:
+    """Return whether the object is too young for its missing status to mean anything."""
+    if snapshot.strict:
+        return False
+    created = timestamp(resource.metadata.get("creationTimestamp"))
+    return created is not None and snapshot.taken_at - created <= YOUNG
+
+
+# ------------------------------------------------------------------ ours or another controller's
+
+
+@dataclass(frozen=True)
+class Install:
+    """One Envoy Gateway installation in the snapshot."""
+
+    namespace: str
+    deployment: Resource | None
+    config_object: Resource | None
+    config: Mapping[str, Any]  # the EnvoyGateway configuration; empty if unknown
+    version: tuple[int, ...] | None
+    image: str = ""
+
+    @property
+    def controller_name(self) -> str:
+        """Return the controllerName it serves."""
+        return text(self.config, "gateway", "controllerName") or DEFAULT_CONTROLLER
+
+    @property
+    def is_gateway_namespace_mode(self) -> bool:
+        """Return whether proxies live next to their Gateways (1.4 on)."""
+        return text(self.config, "provider", "kubernetes", "deploy", "type") == "GatewayNamespace"
+
+    def flag(self, name: str) -> bool:
+        """Return whether a runtime flag is enabled."""
+        return name in entries(self.config, "runtimeFlags", "enabled")
+
+    def extension_api(self, name: str) -> bool:
+        """Return whether `extensionApis.<name>` is true."""
+        return section(self.config, "extensionApis").get(name) is True
+
+
+def installs(snapshot: Snapshot) -> list[Install]:
+    """Return the Envoy Gateway installations: Deployments labelled `control-plane=envoy-gateway`.
+
+    Where no Deployment is in the snapshot (files), the configurations alone tell.
+    """
+    found = [
+        _install(deployment.namespace, deployment, snapshot)
+        for deployment in snapshot.all(DEPLOYMENT)
+        if text(deployment.labels, "control-plane") == "envoy-gateway"
+    ]
+    return found or [
+        _install(config.namespace, None, snapshot) for config in snapshot.all(ENVOY_GATEWAY)
+    ]
+
+
+def _install(namespace: str, deployment: Resource | None, snapshot: Snapshot) -> Install:
+    config = snapshot.find(ENVOY_GATEWAY, namespace, CONFIG_NAME)
+    image = ""
+    if deployment is not None:
+        for _, container in items(deployment.spec, "template", "spec", "containers"):
+            if text(container, "name") == "envoy-gateway":
+                image = text(container, "image")
+    return Install(
+        namespace, deployment, config, config.body if config else {}, image_version(image), image
+    )
+
+
+CONFIG_NAME = "envoy-gateway-config"
+PARSE_ERROR = "egops.dev/parse-error"  # annotation on an ENVOY_GATEWAY whose text is not YAML
+
+
+def image_version(image: str) -> tuple[int, ...] | None:
+    """Return (1, 3, 0) for `docker.io/envoyproxy/gateway:v1.3.0`; None for digests and `latest`."""
+    tag = image.partition("@")[0].rpartition(":")[2].removeprefix("v")
+    numbers = tag.partition("-")[0].partition("+")[0].split(".")
+    if len(numbers) < 2 or not all(part.isdigit() for part in numbers):
+        return None
+    return tuple(int(part) for part in numbers)
+
+
+def running_version(snapshot: Snapshot) -> tuple[int, ...] | None:
+    """Return the release of the one install, None if unknown or if several differ."""
+    versions = {install.version for install in installs(snapshot)}
+    return versions.pop() if len(versions) == 1 else None
+
+
+def controller_names(snapshot: Snapshot) -> frozenset[str]:
+    """Return the controllerNames that are ours; the default one where no install is visible."""
+    return frozenset(install.controller_name for install in installs(snapshot)) or frozenset(
+        {DEFAULT_CONTROLLER}
+    )
+
+
+def our_classes(snapshot: Snapshot) -> list[Resource]:
+    """Return the GatewayClasses that an Envoy Gateway serves."""
+    ours = controller_names(snapshot)
+    return [
+        resource
+        for resource in snapshot.all(GATEWAY_CLASS)
+        if text(resource.spec, "controllerName") in ours
+    ]
+
+
+def our_gateways(snapshot: Snapshot) -> list[Resource]:
+    """Return the Gateways of our classes.
+
+    Where no GatewayClass was given at all (files), every Gateway counts as ours.
+    """
+    if not snapshot.knows(GATEWAY_CLASS):
+        return list(snapshot.all(GATEWAY))
+    classes = {resource.name for resource in our_classes(snapshot)}
+    return [
+        gateway
+        for gateway in snapshot.all(GATEWAY)
+        if text(gateway.spec, "gatewayClassName") in classes
+    ]
+
+
+# ------------------------------------------------------------------ routes
+
+
+class Entry(NamedTuple):
+    """A mapping inside an object, with the path to it."""
+
+    resource: Resource
+    path: tuple[str | int, ...]
+    body: Mapping[str, Any]
+
+    def at(self, *path: str | int, section: str = "") -> Location:
+        """Return the place of a value inside the entry."""
+        return self.resource.at(*self.path, *path, section=section)
+
+
+class ObjectRef(NamedTuple):
+    """A reference to another object; `kind` is None for kinds egops does not know."""
+
+    entry: Entry
+    ref: Ref | None
+    group: str
+    kind_name: str
+    namespace: str
+    name: str
+    port: int | None
+    section_name: str
+
+    def __str__(self) -> str:
+        """Return `Service shop/cart`."""
+        return f"{self.kind_name} {self.namespace}/{self.name}"
+
+
+def object_ref(entry: Entry, *, group: str = "", kind: str = "Service") -> ObjectRef:
+    """Return the reference in an entry; `group` and `kind` are the defaults of its field."""
+    body = entry.body
+    group = body["group"] if isinstance(body.get("group"), str) else group
+    kind_name = text(body, "kind") or kind
+    namespace = text(body, "namespace") or entry.resource.namespace
+    name = text(body, "name")
+    known = kind_of(group, kind_name)
+    port = body.get("port")
+    return ObjectRef(
+        entry,
+        Ref(known, namespace if known.namespaced else "", name) if known else None,
+        group,
+        kind_name,
+        namespace,
+        name,
+        port if isinstance(port, int) and not isinstance(port, bool) else None,
+        text(body, "sectionName"),
+    )
+
+
+def parent_refs(route: Resource) -> Iterator[ObjectRef]:
+    """Yield the parentRefs of a route (or of a ListenerSet: its one parentRef)."""
+    if isinstance(route.spec.get("parentRef"), dict):
+        entry = Entry(route, ("spec", "parentRef"), route.spec["parentRef"])
+        yield object_ref(entry, group=GWAPI, kind="Gateway")
+    for index, body in items(route.spec, "parentRefs"):
+        entry = Entry(route, ("spec", "parentRefs", index), body)
+        yield object_ref(entry, group=GWAPI, kind="Gateway")
+
+
+def rules_of(route: Resource) -> Iterator[tuple[int, Entry]]:
+    """Yield index and entry of the rules of a route."""
+    for index, body in items(route.spec, "rules"):
+        yield index, Entry(route, ("spec", "rules", index), body)
+
+
+def backend_refs(route: Resource) -> Iterator[ObjectRef]:
+    """Yield every backendRef of a route's rules; mirrors are in `mirror_refs`."""
+    for _, rule in rules_of(route):
+        yield from rule_backend_refs(rule)
+
+
+def rule_backend_refs(rule: Entry) -> Iterator[ObjectRef]:
+    """Yield the backendRefs of one rule."""
+    for index, body in items(rule.body, "backendRefs"):
+        yield object_ref(Entry(rule.resource, (*rule.path, "backendRefs", index), body))
+
+
+def mirror_refs(route: Resource) -> Iterator[ObjectRef]:
+    """Yield the backendRefs of RequestMirror filters."""
+    for _, rule in rules_of(route):
+        for index, body in items(rule.body, "filters"):
+            mirror = section(body, "requestMirror", "backendRef")
+            if mirror:
+                path = (*rule.path, "filters", index, "requestMirror", "backendRef")
+                yield object_ref(Entry(rule.resource, path, mirror))
+
+
+def our_parents(route: Resource, snapshot: Snapshot) -> list[Entry]:
+    """Return the entries of `status.parents` that our controllers wrote."""
+    return _ours(route, snapshot, "parents")
+
+
+def our_ancestors(policy: Resource, snapshot: Snapshot) -> list[Entry]:
+    """Return the entries of a policy's `status.ancestors` that our controllers wrote."""
+    return _ours(policy, snapshot, "ancestors")
+
+
+def _ours(resource: Resource, snapshot: Snapshot, field: str) -> list[Entry]:
+    ours = controller_names(snapshot)
+    return [
+        Entry(resource, ("status", field, index), body)
+        for index, body in items(resource.status, field)
+        if text(body, "controllerName") in ours
+    ]
+
+
+def is_attached_to_ours(route: Resource, snapshot: Snapshot) -> bool:
+    """Return whether one of the route's parentRefs leads to a Gateway of ours."""
+    gateways = {gateway.ref for gateway in our_gateways(snapshot)}
+    for parent in parent_refs(route):
+        if parent.ref in gateways:
+            return True
+        if parent.ref and parent.ref.kind in (LISTENER_SET, X_LISTENER_SET):
+            listener_set = snapshot.get(parent.ref)
+            if listener_set and any(up.ref in gateways for up in parent_refs(listener_set)):
+                return True
+    return False
+
+
+def our_routes(snapshot: Snapshot, *kinds: Kind) -> list[Resource]:
+    """Return the routes of these kinds (default: all kinds) that lead to a Gateway of ours."""
+    return [
+        route
+        for kind in kinds or ROUTE_KINDS
+        for route in snapshot.all(kind)
+        if is_attached_to_ours(route, snapshot)
+    ]
+
+
+def grants(snapshot: Snapshot, source: Resource, to: Ref) -> bool:
+    """Return whether `source` may refer to `to`: same namespace, or a ReferenceGrant allows it."""
+    if source.namespace == to.namespace:
+        return True
+    for grant in snapshot.all(REFERENCE_GRANT):
+        if grant.namespace != to.namespace:
+            continue
+        from_ok = any(
+            text(entry, "group") == source.kind.group
+            and text(entry, "kind") == source.kind.name
+            and text(entry, "namespace") == source.namespace
+            for _, entry in items(grant.spec, "from")
+        )
+        to_ok = any(
+            text(entry, "group") == to.kind.group
+            and text(entry, "kind") == to.kind.name
+            and (not text(entry, "name") or text(entry, "name") == to.name)
+            for _, entry in items(grant.spec, "to")
+        )
+        if from_ok and to_ok:
+            return True
+    return False
+
+
+# ------------------------------------------------------------------ proxies
+
+
+OWNING = "gateway.envoyproxy.io/owning-"
+
+
+def is_proxy(resource: Resource) -> bool:
+    """Return whether a pod, Deployment or Service belongs to a fleet that we manage."""
+    labels = resource.labels
+    return (
+        text(labels, "app.kubernetes.io/managed-by") == "envoy-gateway"
+        and text(labels, "app.kubernetes.io/component") == "proxy"
+    )
+
+
+def fleet_key(resource: Resource) -> str:
+    """Return the key of the fleet that a pod, Deployment or Service belongs to, or nothing.
+
+    `namespace/gateway`, or the GatewayClass's name for merged gateways.
+    """
+    if gateway := text(resource.labels, f"{OWNING}gateway-name"):
+        return f"{text(resource.labels, f'{OWNING}gateway-namespace')}/{gateway}"
+    return text(resource.labels, f"{OWNING}gatewayclass")
+
+
+def is_ready(pod: Resource) -> bool:
+    """Return whether a pod is Ready and not on its way out."""
+    ready = condition(pod.status, "Ready")
+    return bool(ready and ready.is_true) and "deletionTimestamp" not in pod.metadata

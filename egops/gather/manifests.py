@@ -1,0 +1,310 @@
+"""Kubernetes objects from files: YAML, JSON, Lists, folders, globs, standard input.
+
+Every object keeps its file and line; the line of a value inside it is found when a finding points
+to it. What does not parse is a `Broken` with its place, and the rest is judged.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from egops.errors import InputError
+from egops.gatewayapi import (
+    CONFIG_MAP,
+    CONFIG_NAME,
+    ENVOY_GATEWAY,
+    PARSE_ERROR,
+    kind_of,
+)
+from egops.gather.yaml_documents import DocumentError, documents, line_of
+from egops.snapshot import Broken, Kind, Origin, Resource, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from egops.snapshot import Path, Ref
+
+SUFFIXES = (".yaml", ".yml", ".json")
+MAX_BYTES = 1 << 30
+
+
+@dataclass
+class Manifests:
+    """What the files held. `foreign` counts objects of kinds that egops does not read."""
+
+    resources: dict[Kind, list[Resource]] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
+    foreign: dict[str, int] = field(default_factory=dict)
+    documents: int = 0
+    _seen: dict[Ref, Resource] = field(default_factory=dict)
+
+    def add(self, value: Any, origin: Origin) -> None:
+        """Take one document: an object, a List, or something else (which is told)."""
+        if not isinstance(value, dict):
+            what = type(value).__name__
+            self.broken.append(Broken(origin.file, origin.line, f"a {what} is no object"))
+            return
+        kind_name, api_version = text(value, "kind"), text(value, "apiVersion")
+        entries = value.get("items")
+        if isinstance(entries, list) and kind_name.endswith("List"):
+            self._add_list(entries, kind_name.removesuffix("List"), api_version, origin)
+            return
+        if not kind_name or not api_version:
+            self.broken.append(Broken(origin.file, origin.line, _no_object(value)))
+            return
+        group = api_version.rpartition("/")[0]
+        kind = kind_of(group, kind_name)
+        if kind is None:
+            label = f"{kind_name}.{group}" if group else kind_name
+            self.foreign[label] = self.foreign.get(label, 0) + 1
+            return
+        self._keep(Resource(kind, value, origin))
+
+    def _add_list(self, entries: list[Any], kind: str, api_version: str, origin: Origin) -> None:
+        for index, entry in enumerate(entries):
+            place = _Inside(origin, ("items", index))
+            if isinstance(entry, dict) and kind and "kind" not in entry:
+                # the API leaves kind and apiVersion out of the items of a typed list
+                entry = {"apiVersion": api_version, "kind": kind, **entry}
+            self.add(entry, place.origin)
+
+    def _keep(self, resource: Resource) -> None:
+        if not resource.name:
+            if text(resource.metadata, "generateName"):
+                return
+            message = f"{resource.kind.name} without metadata.name"
+            self.broken.append(Broken(resource.origin.file, resource.origin.line, message))
+            return
+        first = self._seen.setdefault(resource.ref, resource)
+        if first is not resource:
+            if first.body != resource.body:
+                here, there = resource.origin, first.origin
+                message = (
+                    f"{resource.ref} is given twice and differs; the one at "
+                    f"{there.file}:{there.line} is judged"
+                )
+                self.broken.append(Broken(here.file, here.line, message))
+            return
+        self.resources.setdefault(resource.kind, []).append(resource)
+        if resource.kind == CONFIG_MAP and resource.name == CONFIG_NAME:
+            self._keep(envoy_gateway_config(resource))
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """The origin of an item of a List: its lines are found through the List's path."""
+
+    outer: Origin
+    prefix: Path
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.outer.file, 0, self._locate)
+
+    def _locate(self, path: Path) -> int:
+        return self.outer.line_of((*self.prefix, *path))
+
+
+def _no_object(value: dict[str, Any]) -> str:
+    missing = " and ".join(key for key in ("apiVersion", "kind") if not text(value, key))
+    keys = ", ".join(str(key) for key in list(value)[:4])
+    return f"no Kubernetes object: {missing} missing (it has {keys or 'no keys'})"
+
+
+def envoy_gateway_config(config_map: Resource) -> Resource:
+    """Return the EnvoyGateway configuration in a config map as an object of its own.
+
+    Text that is not YAML gives an object with the annotation `egops.dev/parse-error`.
+    """
+    body: Any = None
+    error = ""
+    written = text(config_map.body, "data", "envoy-gateway.yaml")
+    for document in documents(written):
+        if isinstance(document, DocumentError):
+            error = f"line {document.line}: {document.message}"
+        elif body is None:
+            body = document.value
+    if not isinstance(body, dict):
+        error = error or "envoy-gateway.yaml holds no mapping"
+        body = {}
+    metadata = {
+        "name": config_map.name,
+        "namespace": config_map.namespace,
+        "annotations": {PARSE_ERROR: error} if error else {},
+    }
+    return Resource(ENVOY_GATEWAY, {**body, "metadata": metadata}, config_map.origin)
+
+
+class _Text:
+    """The text of a file, kept for the lines of findings."""
+
+    def __init__(self, raw: str, *, is_json: bool) -> None:
+        self.raw = raw
+        self.is_json = is_json
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.raw.splitlines(keepends=True)
+
+    def origin(self, file: str, start: int, end: int) -> Origin:
+        def locate(path: Path) -> int:
+            chunk = "".join(self.lines[start - 1 : end])
+            line = line_of(chunk, path)
+            return line + start - 1 if line else 0
+
+        return Origin(file, start, locate)
+
+
+def load(paths: Iterable[str]) -> Manifests:
+    """Return what the files, folders, globs and `-` hold.
+
+    Raises:
+        InputError: nothing was given that exists, or nothing could be read.
+    """
+    found = Manifests()
+    for file in expand(paths, found.broken):
+        try:
+            raw = read_bytes(file)
+        except InputError as exc:
+            found.broken.append(Broken(file, 0, exc.message))
+            continue
+        _load_text(raw, file, found)
+    return found
+
+
+def expand(paths: Iterable[str], broken: list[Broken]) -> Iterator[str]:
+    """Yield the files that the user named, folders opened, each file once."""
+    seen: set[tuple[int, int]] = set()
+    for given in paths:
+        if given == "-":
+            yield given
+            continue
+        matches = _matches(given)
+        if not matches:
+            raise InputError(f"no file matches {given}")
+        for match in matches:
+            yield from _walk(FilePath(match), seen, broken, named=True)
+
+
+def _matches(given: str) -> list[str]:
+    if not glob.has_magic(given):
+        return [given]
+    return sorted(glob.glob(given, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute ones
+
+
+def _walk(
+    path: FilePath, seen: set[tuple[int, int]], broken: list[Broken], *, named: bool
+) -> Iterator[str]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        if named:
+            raise InputError(f"{path} does not exist") from None
+        broken.append(Broken(str(path), 0, "a link that leads nowhere"))
+        return
+    except OSError as exc:
+        broken.append(Broken(str(path), 0, exc.strerror or str(exc)))
+        return
+    identity = (stat.st_dev, stat.st_ino)
+    if identity in seen:  # a link back up: a folder loop
+        return
+    seen.add(identity)
+    if path.is_dir():
+        try:
+            children = sorted(path.iterdir())
+        except OSError as exc:
+            broken.append(Broken(str(path), 0, exc.strerror or str(exc)))
+            return
+        for child in children:
+            if not child.name.startswith(".") and (child.is_dir() or child.suffix in SUFFIXES):
+                yield from _walk(child, seen, broken, named=False)
+    elif named or path.suffix in SUFFIXES:
+        yield str(path)
+
+
+def read_bytes(file: str, limit: int = MAX_BYTES) -> bytes:
+    """Return the bytes of a file or of standard input (`-`), unpacked if gzipped.
+
+    Raises:
+        InputError: it can't be read, unpacked, or is over the limit.
+    """
+    try:
+        if file == "-":
+            raw = sys.stdin.buffer.read(limit + 1)
+        else:
+            with FilePath(file).open("rb") as stream:
+                raw = stream.read(limit + 1)
+        if raw[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=_buffer(raw)) as unpacked:
+                raw = unpacked.read(limit + 1)
+    except (EOFError, gzip.BadGzipFile, OSError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        name = "standard input" if file == "-" else file
+        raise InputError(f"cannot read {name}: {reason}") from None
+    if len(raw) > limit:
+        name = "standard input" if file == "-" else file
+        raise InputError(
+            f"{name} is larger than {limit >> 20} MiB",
+            hint="save the parts you need: /config_dump?resource=dynamic_route_configs",
+        )
+    return raw
+
+
+def _buffer(raw: bytes) -> Any:
+    from io import BytesIO  # noqa: PLC0415 - only for gzipped input
+
+    return BytesIO(raw)
+
+
+def _load_text(raw: bytes, file: str, found: Manifests) -> None:
+    if raw.lstrip()[:1] in (b"{", b"["):
+        try:
+            value = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            pass  # YAML's flow style looks like this too
+        else:
+            kept = _Text(raw.decode("utf-8", "replace"), is_json=True)
+            origin = kept.origin(file, 1, sys.maxsize)
+            for entry in value if isinstance(value, list) else [value]:
+                found.documents += 1
+                found.add(entry, origin)
+            return
+    try:
+        decoded = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = raw[: exc.start].count(b"\n") + 1
+        found.broken.append(Broken(file, line, "the text is not UTF-8"))
+        return
+    kept = _Text(decoded, is_json=False)
+    for document in documents(decoded):
+        found.documents += 1
+        if isinstance(document, DocumentError):
+            found.broken.append(Broken(file, document.line, _explain(document, kept)))
+            continue
+        for key, first, second in document.duplicates:
+            message = f"the key {key!r} is given twice: lines {first} and {second}"
+            found.broken.append(Broken(file, second, message))
+        found.add(document.value, kept.origin(file, document.line, document.end))
+
+
+def _explain(error: DocumentError, kept: _Text) -> str:
+    line = kept.lines[error.line - 1] if 0 < error.line <= len(kept.lines) else ""
+    if "{{" in line or "{%" in line:
+        return "a template that was not rendered (run helm template or kustomize build first)"
+    return error.message
+
+
+def ordered(resources: dict[Kind, list[Resource]]) -> dict[Kind, tuple[Resource, ...]]:
+    """Return the objects of each kind by namespace and name."""
+    return {
+        kind: tuple(sorted(found, key=lambda r: (r.namespace, r.name)))
+        for kind, found in resources.items()
+    }

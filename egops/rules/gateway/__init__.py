@@ -1,0 +1,1 @@
+"""Rules: Gateways and listeners."""

@@ -1,0 +1,44 @@
+"""Every rule, in order of code, and the codes that are no more.
+
+Adding a rule is one line here: `"family.module",`. Modules are imported when the registry is used.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from egops.rules.upgrade.modules import UPGRADE_MODULES
+
+if TYPE_CHECKING:
+    from egops.rules import Rule
+
+DOCTOR_MODULES: tuple[str, ...] = ("gateway.gateway_class_not_found",)
+
+RETIRED: frozenset[str] = frozenset()  # codes are never used again
+
+
+@cache
+def doctor_rules() -> tuple[Rule, ...]:
+    """Return the rules of `egops doctor`, in order of code."""
+    return _load(DOCTOR_MODULES)
+
+
+@cache
+def upgrade_rules() -> tuple[Rule, ...]:
+    """Return the rules of `egops upgrade-check`, in order of code."""
+    return _load(UPGRADE_MODULES)
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return every rule, in order of code."""
+    return tuple(sorted((*doctor_rules(), *upgrade_rules()), key=lambda rule: rule.code))
+
+
+def _load(modules: tuple[str, ...]) -> tuple[Rule, ...]:
+    rules = []
+    for path in modules:
+        module = import_module(f"egops.rules.{path}")
+        rules.append(getattr(module, path.rpartition(".")[2]))
+    return tuple(sorted(rules, key=lambda rule: rule.code))

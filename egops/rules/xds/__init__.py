@@ -1,0 +1,1 @@
+"""Rules: xDS and proxies."""

@@ -1,0 +1,423 @@
+"""The frozen picture of an installation: the only thing rules see.
+
+Gather fills it; nothing here reads the world. Kubernetes objects stay plain JSON, Envoy's admin
+documents stay bytes until somebody asks, and `taken_at` is the only clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from egops.xds.admin import Certificates, ClusterStatuses, ServerInfo, Stats
+from egops.xds.config_dump import ConfigDump
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+Path = tuple[str | int, ...]
+"""Where in an object: `("spec", "rules", 0, "backendRefs", 1, "name")`."""
+
+
+class Kind(NamedTuple):
+    """A kind of Kubernetes object: how it is called and where the API serves it."""
+
+    name: str
+    group: str
+    plural: str
+    versions: tuple[str, ...]  # preferred first
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """Return the preferred `apiVersion`."""
+        return f"{self.group}/{self.versions[0]}" if self.group else self.versions[0]
+
+    @property
+    def resource(self) -> str:
+        """Return the name as RBAC and CRDs spell it: `httproutes.gateway.networking.k8s.io`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def __str__(self) -> str:
+        """Return the bare kind."""
+        return self.name
+
+
+class Ref(NamedTuple):
+    """The identity of an object; namespace is empty for cluster-scoped kinds."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return `HTTPRoute shop/cart` or `GatewayClass eg`."""
+        return f"{self.kind.name} {self.namespace}/{self.name}".replace(" /", " ")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an object was read: a cluster, or a file and the line where it starts."""
+
+    file: str = ""
+    line: int = 0
+    locate: Callable[[Path], int] | None = field(default=None, repr=False, compare=False)
+
+    def line_of(self, path: Path) -> int:
+        """Return the line of the value at `path` (or its nearest parent); 0 if not from a file."""
+        if not self.file:
+            return 0
+        return (self.locate(path) if self.locate and path else 0) or self.line
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place that a finding points to: an object, and a path into it."""
+
+    ref: Ref
+    path: Path = ()
+    origin: Origin = Origin()
+    api_version: str = ""
+    section: str = ""  # listener, rule or pod, when the object alone does not say it
+
+    @property
+    def file(self) -> str:
+        """Return the file, or an empty string for objects of a cluster."""
+        return self.origin.file
+
+    @property
+    def line(self) -> int:
+        """Return the line of the value, or 0 for objects of a cluster."""
+        return self.origin.line_of(self.path)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A Kubernetes object as plain JSON. Treat `body` as read-only: a test compares it."""
+
+    kind: Kind
+    body: Mapping[str, Any]
+    origin: Origin = Origin()
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Return `metadata`, or an empty mapping."""
+        return section(self.body, "metadata")
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Return `spec`, or an empty mapping."""
+        return section(self.body, "spec")
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """Return `status`, or an empty mapping."""
+        return section(self.body, "status")
+
+    @property
+    def name(self) -> str:
+        """Return `metadata.name`."""
+        return text(self.metadata, "name")
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace: empty for cluster-scoped kinds, `default` where a file omits it."""
+        if not self.kind.namespaced:
+            return ""
+        return text(self.metadata, "namespace") or "default"
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """Return `metadata.labels`, or an empty mapping."""
+        return section(self.metadata, "labels")
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """Return `metadata.annotations`, or an empty mapping."""
+        return section(self.metadata, "annotations")
+
+    @property
+    def generation(self) -> int:
+        """Return `metadata.generation`, or 0."""
+        return number(self.metadata, "generation")
+
+    @property
+    def ref(self) -> Ref:
+        """Return the object's identity."""
+        return Ref(self.kind, self.namespace, self.name)
+
+    def at(self, *path: str | int, section: str = "") -> Location:
+        """Return the place of a value in this object, for a Problem to point to."""
+        api_version = text(self.body, "apiVersion") or self.kind.api_version
+        return Location(self.ref, path, self.origin, api_version, section)
+
+
+# Foreign JSON may hold anything anywhere (null, a list where a map should be): these four readers
+# are how every rule survives it.
+
+
+def section(value: Any, *keys: str) -> Mapping[str, Any]:
+    """Return the mapping found by following `keys`, or an empty one."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def entries(value: Any, *keys: str) -> list[Any]:
+    """Return the list found by following `keys`, or an empty one."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def items(value: Any, *keys: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield index and entry of the mappings in the list found by following `keys`."""
+    for index, entry in enumerate(entries(value, *keys)):
+        if isinstance(entry, dict):
+            yield index, entry
+
+
+def text(value: Any, *keys: str) -> str:
+    """Return the string found by following `keys`, or an empty one."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def number(value: Any, *keys: str, default: int = 0) -> int:
+    """Return the integer found by following `keys`, or `default`."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+class Probe(Enum):
+    """What can be asked of the world besides Kubernetes objects; a rule declares what it needs."""
+
+    # of each Envoy proxy
+    CONFIG_DUMP = "/config_dump?include_eds"
+    STATS = "/stats?format=json"
+    STATS_AGAIN = "/stats?format=json (again)"  # one `--window` later, for counters
+    CLUSTERS = "/clusters?format=json"
+    CERTS = "/certs"
+    SERVER_INFO = "/server_info"
+    READY = "/ready"
+    PROXY_LOG = "log of container envoy"
+    # of each Envoy Gateway pod
+    METRICS = "/metrics"
+    METRICS_AGAIN = "/metrics (again)"
+    EG_CONFIG_DUMP = "/api/config_dump?resource=all"
+    EG_LOG = "log of container envoy-gateway"
+    # of the API server
+    KUBERNETES_VERSION = "/version"
+    # of a Prometheus, if one is given or found
+    PROMETHEUS = "prometheus"
+
+    @property
+    def of_proxy(self) -> bool:
+        """Return whether each Envoy proxy is asked."""
+        return self in PROXY_PROBES
+
+    @property
+    def of_control_plane(self) -> bool:
+        """Return whether each Envoy Gateway pod is asked."""
+        return self in CONTROL_PLANE_PROBES
+
+
+PROXY_PROBES = frozenset(
+    {
+        Probe.CONFIG_DUMP,
+        Probe.STATS,
+        Probe.STATS_AGAIN,
+        Probe.CLUSTERS,
+        Probe.CERTS,
+        Probe.SERVER_INFO,
+        Probe.READY,
+        Probe.PROXY_LOG,
+    }
+)
+CONTROL_PLANE_PROBES = frozenset(
+    {Probe.METRICS, Probe.METRICS_AGAIN, Probe.EG_CONFIG_DUMP, Probe.EG_LOG}
+)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one pod (or URL, or file) said to each probe, and why it said nothing to others."""
+
+    name: str  # `namespace/pod`, a URL or a file
+    pod: Resource | None = None
+    documents: Mapping[Probe, bytes] = field(default_factory=dict, repr=False)
+    failures: Mapping[Probe, str] = field(default_factory=dict)
+
+    def has(self, probe: Probe) -> bool:
+        """Return whether the probe was answered."""
+        return probe in self.documents
+
+
+@dataclass(frozen=True)
+class Proxy(Answers):
+    """One Envoy. Each document is parsed once, when first asked for.
+
+    Parsing never raises: gather hands over only documents that parse, the others are `failures`.
+    Asking for a document that is not there raises KeyError: check `has` first.
+    """
+
+    @cached_property
+    def config(self) -> ConfigDump:
+        """Return the parsed `/config_dump?include_eds`."""
+        return ConfigDump.parse(self.documents[Probe.CONFIG_DUMP])
+
+    @cached_property
+    def stats(self) -> Stats:
+        """Return the parsed `/stats?format=json`."""
+        return Stats.parse(self.documents[Probe.STATS])
+
+    @cached_property
+    def stats_again(self) -> Stats:
+        """Return the stats read one window later."""
+        return Stats.parse(self.documents[Probe.STATS_AGAIN])
+
+    @cached_property
+    def clusters(self) -> ClusterStatuses:
+        """Return the parsed `/clusters?format=json`."""
+        return ClusterStatuses.parse(self.documents[Probe.CLUSTERS])
+
+    @cached_property
+    def certs(self) -> Certificates:
+        """Return the parsed `/certs`."""
+        return Certificates.parse(self.documents[Probe.CERTS])
+
+    @cached_property
+    def server_info(self) -> ServerInfo:
+        """Return the parsed `/server_info`."""
+        return ServerInfo.parse(self.documents[Probe.SERVER_INFO])
+
+    @property
+    def log(self) -> str:
+        """Return the tail of the log of container `envoy`."""
+        return self.documents[Probe.PROXY_LOG].decode("utf-8", "replace")
+
+    @property
+    def fleet(self) -> str:
+        """Return the fleet's key: `namespace/gateway`, or the class of merged gateways.
+
+        From the pod's labels, else `/server_info`, else the bootstrap; empty if none tells.
+        """
+        if self.pod is not None:
+            label = "gateway.envoyproxy.io/owning-"
+            if gateway := text(self.pod.labels, f"{label}gateway-name"):
+                return f"{text(self.pod.labels, f'{label}gateway-namespace')}/{gateway}"
+            if owner := text(self.pod.labels, f"{label}gatewayclass"):
+                return owner
+        if self.has(Probe.SERVER_INFO) and self.server_info.node_cluster:
+            return self.server_info.node_cluster
+        if self.has(Probe.CONFIG_DUMP):
+            return self.config.local_cluster_name
+        return ""
+
+
+@dataclass(frozen=True)
+class ControlPlane(Answers):
+    """One Envoy Gateway pod."""
+
+    @cached_property
+    def metrics(self) -> Stats:
+        """Return the parsed Prometheus metrics: name with labels to value."""
+        return Stats.parse_prometheus(self.documents[Probe.METRICS])
+
+    @cached_property
+    def metrics_again(self) -> Stats:
+        """Return the metrics read one window later."""
+        return Stats.parse_prometheus(self.documents[Probe.METRICS_AGAIN])
+
+    @property
+    def log(self) -> str:
+        """Return the tail of the log."""
+        return self.documents[Probe.EG_LOG].decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A part of the input that could not be read: where, and why. The rest is judged."""
+
+    file: str
+    line: int
+    message: str
+
+
+class SourceType(Enum):
+    """Where a snapshot comes from."""
+
+    CLUSTER = "cluster"
+    FILES = "files"
+    ENVOY = "envoy"
+    BUNDLE = "bundle"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who was asked: shown in the header of each report."""
+
+    type: SourceType
+    context: str = ""  # kubeconfig context, or the files and URLs given
+    server: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that is known at one moment.
+
+    `unread` holds the kinds that could not be read and why (forbidden, timed out); a kind whose CRD
+    is not installed is in `absent`. Both have no objects in `resources`.
+    """
+
+    taken_at: datetime
+    source: Source
+    resources: Mapping[Kind, tuple[Resource, ...]] = field(default_factory=dict, repr=False)
+    unread: Mapping[Kind, str] = field(default_factory=dict)
+    absent: frozenset[Kind] = frozenset()
+    proxies: tuple[Proxy, ...] = ()
+    control_planes: tuple[ControlPlane, ...] = ()
+    unprobed: Mapping[Probe, str] = field(default_factory=dict)  # probes asked of nobody, and why
+    broken: tuple[Broken, ...] = ()
+    notes: tuple[str, ...] = ()  # what was left out: "3 of 13 proxies not read (--max-pods)"
+    kubernetes_version: str = ""
+    window_seconds: float = 0.0
+    strict: bool = False  # no settle time
+    prometheus: Mapping[str, Any] = field(default_factory=dict, repr=False)  # query -> answer
+
+    def all(self, kind: Kind) -> tuple[Resource, ...]:
+        """Return the objects of a kind, ordered by namespace and name."""
+        return self.resources.get(kind, ())
+
+    def get(self, ref: Ref) -> Resource | None:
+        """Return the object, or None if it is not in the snapshot."""
+        return self._index.get(ref)
+
+    def find(self, kind: Kind, namespace: str, name: str) -> Resource | None:
+        """Return the object by its parts, or None."""
+        return self._index.get(Ref(kind, namespace if kind.namespaced else "", name))
+
+    def knows(self, kind: Kind) -> bool:
+        """Return whether an object of this kind that is not here does not exist.
+
+        True for a cluster whose list was read. Files and bundles hold what they hold: there a
+        kind is known only if at least one object of it was given.
+        """
+        if kind in self.unread:
+            return False
+        if self.source.type is SourceType.CLUSTER:
+            return kind in self.resources or kind in self.absent
+        return bool(self.resources.get(kind))
+
+    @cached_property
+    def _index(self) -> dict[Ref, Resource]:
+        found: dict[Ref, Resource] = {}
+        for resources in self.resources.values():
+            for resource in resources:
+                found.setdefault(resource.ref, resource)
+        return found
