@@ -1,0 +1,168 @@
+"""The clusters that stories are told in, and the table at the end.
+
+EGOPS_E2E_EG names what to run: versions of Envoy Gateway, and `upgrade` for the stories that move
+between versions. Every test that takes `eg` runs once per version, all on one cluster.
+"""
+
+import os
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster import gateway, lifecycle, settings
+from tests.e2e.cluster.shell import RigError, say
+from tests.e2e.harness import faults
+from tests.e2e.harness.installation import EnvoyGateway
+from tests.e2e.harness.story import Record, Story, save, table
+
+DEFAULT = "1.3.0 1.9.0 upgrade"
+RECORDS: list[Record] = []
+TIMINGS: dict[str, float] = {}
+REPORT = Path(os.environ.get("EGOPS_E2E_REPORT", "build/e2e-stories.json"))
+# what stories need beyond the chart's defaults; doctor must stay silent about both
+VALUES = (
+    "config.envoyGateway.extensionApis.enableEnvoyPatchPolicy=true",
+    "config.envoyGateway.extensionApis.enableBackend=true",
+)
+
+
+def chosen() -> list[str]:
+    return os.environ.get("EGOPS_E2E_EG", DEFAULT).replace(",", " ").split()
+
+
+def versions() -> list[str]:
+    return [name for name in chosen() if name != "upgrade"]
+
+
+def unable() -> str:
+    """Return why this machine cannot run the cluster, or nothing."""
+    if os.geteuid():
+        return "needs root: namespaces, mounts and cgroups"
+    for name in versions():
+        if name not in settings.ENVOY:
+            return f"no recipe for Envoy Gateway {name}; there are: {', '.join(settings.ENVOY)}"
+    return ""
+
+
+def refuse(reason: str) -> None:
+    """Skip with the reason, or fail where everything must run."""
+    if os.environ.get("EGOPS_REQUIRE_ALL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "eg" in metafunc.fixturenames:
+        metafunc.parametrize("eg", versions(), indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order by version, the healthy story first in each, upgrades last."""
+
+    def key(item: pytest.Item) -> tuple[int, int]:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        version = parameters.get("eg")
+        rank = versions().index(version) if version else len(versions())
+        return rank, 0 if "healthy" in item.path.stem else 1
+
+    for item in items:
+        item.add_marker(pytest.mark.e2e)
+    items.sort(key=key)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """A running cluster; what this run started, it removes, also when interrupted."""
+    if reason := unable():
+        refuse(reason)
+    running = lifecycle.is_up()
+    keep = running or bool(os.environ.get("EGOPS_E2E_KEEP"))
+    try:
+        with lifecycle.sigterm_as_interrupt():
+            TIMINGS["up"] = lifecycle.up()
+            yield
+    except RigError as exc:
+        if os.environ.get("EGOPS_REQUIRE_ALL"):
+            raise
+        pytest.skip(str(exc))
+    finally:
+        if not keep:
+            TIMINGS["down"] = lifecycle.down()
+
+
+def fresh_install(version: str) -> None:
+    """Have exactly this version, on a cluster without history."""
+    if gateway.installed_version():
+        lifecycle.down()
+        lifecycle.up()
+    took = gateway.install(version, values=VALUES)
+    TIMINGS[f"install {version}"] = took["answer"]
+
+
+@pytest.fixture(scope="session")
+def eg(request: pytest.FixtureRequest, cluster: None) -> EnvoyGateway:
+    """Envoy Gateway of this version with the demo gateway, all ready."""
+    version: str = request.param
+    if gateway.installed_version() == version:
+        say(f"Envoy Gateway {version} is there already: used as it is")
+        gateway.install(version, values=VALUES)
+    else:
+        fresh_install(version)
+    faults.wait_until_connected()
+    return EnvoyGateway(version)
+
+
+@pytest.fixture
+def fresh(cluster: None) -> Iterator[None]:
+    """A cluster without Envoy Gateway, for the stories that install it themselves."""
+    if "upgrade" not in chosen():
+        pytest.skip(f"EGOPS_E2E_EG asks for {' '.join(chosen())} only")
+    if gateway.installed_version():
+        lifecycle.down()
+        lifecycle.up()
+    yield
+    lifecycle.down()
+    lifecycle.up()
+
+
+@pytest.fixture
+def story(request: pytest.FixtureRequest) -> Story:
+    """The story this test tells."""
+    parameters = getattr(getattr(request.node, "callspec", None), "params", {})
+    name = request.node.originalname.removeprefix("test_").replace("_", " ")
+    record = Record(version=parameters.get("eg", "upgrade"), story=name)
+    RECORDS.append(record)
+    request.node.stash[RECORD] = record
+    return Story(record)
+
+
+RECORD = pytest.StashKey[Record]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    record = item.stash.get(RECORD, None)
+    if record and (report.when == "call" or report.failed or report.skipped):
+        record.outcome = report.outcome
+    return report
+
+
+def pytest_sessionfinish() -> None:
+    if RECORDS:
+        save(RECORDS, REPORT, {name: round(value, 1) for name, value in TIMINGS.items()})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not RECORDS:
+        return
+    terminalreporter.section("stories")
+    for line in table(RECORDS):
+        terminalreporter.write_line(line)
+    took = ", ".join(f"{name} {value:.0f} s" for name, value in TIMINGS.items())
+    terminalreporter.write_line(f"stages: {took}")
+    terminalreporter.write_line(f"written at {time.strftime('%H:%M:%S')} to {REPORT}")

@@ -1,0 +1,1 @@
+"""What the stories are written with: faults, waiting, running egops, the table at the end."""

@@ -1,0 +1,16 @@
+"""The installation of Envoy Gateway under test."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyGateway:
+    """An Envoy Gateway that runs in the cluster, with the demo gateway."""
+
+    version: str
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        """Return major and minor as numbers, to compare."""
+        major, minor, _ = self.version.split(".")
+        return int(major), int(minor)
