@@ -1,0 +1,1 @@
+"""Envoy's side of the picture, pure: admin documents, names, ownership, matching."""

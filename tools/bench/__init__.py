@@ -1,0 +1,1 @@
+"""Generators of large inputs, for `make bench`."""
