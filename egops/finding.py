@@ -44,16 +44,19 @@ class Confidence(IntEnum):
 class Problem:
     """What a rule found: what is wrong, and where.
 
-    `message` is one clause in the present tense, without a full stop and without advice.
-    `evidence` are the facts that prove it, `why` the cause if it is known, `remedy` the steps to
-    take in order, with this case's names in them. `explains` are codes that this problem is the
+    `message` is one clause in the present tense, without a full stop and without advice; `impact`
+    is what users notice, now or later. `evidence` are the facts that prove it, `why` the cause if
+    it is known, `do_now` what to do or leave before the repair, `remedy` the steps of the repair in
+    order, with this case's names in them. `explains` are codes that this problem is the
     root of, limited to `explains_refs` if any are given.
     """
 
     at: Location
     message: str
+    impact: str = ""
     evidence: tuple[str, ...] = ()
     why: str = ""
+    do_now: tuple[str, ...] = ()
     remedy: tuple[str, ...] = ()
     severity: Severity | None = None  # milder than the rule's, or None for the rule's own
     confidence: Confidence = Confidence.HIGH
