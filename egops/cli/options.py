@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 class Duration(click.ParamType[float]):
     """`90`, `90s`, `5m`, `1h`, `250ms`: seconds as a float."""
 
     name = "duration"
-    _units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -26,9 +28,9 @@ class Duration(click.ParamType[float]):
         if isinstance(value, (int, float)):
             return float(value)
         text = str(value).strip()
-        unit = next((unit for unit in ("ms", "s", "m", "h") if text.endswith(unit)), "")
+        unit = next((unit for unit in UNITS if text.endswith(unit)), "")
         try:
-            seconds = float(text.removesuffix(unit)) * self._units.get(unit, 1.0)
+            seconds = float(text.removesuffix(unit)) * UNITS.get(unit, 1.0)
         except ValueError:
             self.fail(f"{value!r} is no duration such as 90s, 5m or 1h", param, ctx)
         if seconds < 0:

@@ -1,0 +1,241 @@
+"""Commands that find things: gather, judge, render, exit. What they share is here, once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from egops.cli.options import output_option, severity_option
+from egops.errors import EgopsError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from egops.finding import Report, Severity
+    from egops.gather import SourceOptions
+    from egops.render import Terminal
+    from egops.rules import Rule
+    from egops.snapshot import Snapshot
+
+_NAMES = (
+    "output", "only", "skip", "min_severity", "fail_on", "baseline", "config", "verbose",
+    "targets",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the user wants to be told, and how."""
+
+    output: str = "text"
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    min_severity: str = "info"
+    fail_on: str = "error"
+    baseline: str = ""
+    config: str = ""
+    verbose: bool = False
+    targets: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def report_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command all options of a report, as one parameter `options`."""
+    from functools import update_wrapper
+
+    def collect(*args: Any, **kwargs: Any) -> Any:
+        chosen = {name: kwargs.pop(name) for name in _NAMES if name in kwargs}
+        return function(*args, options=ReportOptions(**chosen), **kwargs)
+
+    decorated: Callable[..., Any] = update_wrapper(collect, function)
+    for option in reversed(
+        (
+            output_option("text", "json", "yaml", "name"),
+            click.option(
+                "--only",
+                multiple=True,
+                metavar="RULE",
+                help="Only these rules: codes, names, areas or globs; commas separate several.",
+            ),
+            click.option("--skip", multiple=True, metavar="RULE", help="All rules but these."),
+            severity_option("--min-severity", "info", "Show nothing milder."),
+            severity_option("--fail-on", "error", "Exit with 1 for findings at or above this."),
+            click.option(
+                "--baseline",
+                metavar="FILE",
+                help="A report in JSON: its findings are known and don't fail again.",
+                default="",
+            ),
+            click.option(
+                "--config",
+                metavar="FILE",
+                help="Configuration instead of ./egops.toml.",
+                default="",
+            ),
+            click.option(
+                "-v", "--verbose", is_flag=True, help="Show evidence, passed checks and skips."
+            ),
+        )
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+def judge(
+    command: str,
+    rules: Sequence[Rule],
+    source: SourceOptions,
+    options: ReportOptions,
+    prepare: Callable[[Snapshot], Snapshot] | None = None,
+) -> None:
+    """Gather what the rules read, run them, print the report and exit with its code."""
+    began = time.monotonic()
+    try:
+        report, fail_on = _judge(command, rules, source, options, prepare)
+    except EgopsError as exc:
+        if options.output == "json":
+            from egops import __version__
+            from egops.render.json import render_failure
+
+            click.echo(render_failure(command, exc, __version__), nl=False)
+        raise
+    show(report, options, time.monotonic() - began)
+    raise click.exceptions.Exit(int(report.exit_code(fail_on)))
+
+
+def _judge(
+    command: str,
+    rules: Sequence[Rule],
+    source: SourceOptions,
+    options: ReportOptions,
+    prepare: Callable[[Snapshot], Snapshot] | None,
+) -> tuple[Report, Severity | None]:
+    from dataclasses import replace
+
+    from egops import config as configuration
+    from egops.engine import Options, run
+    from egops.finding import Severity
+    from egops.gather import Wanted, gather
+
+    config = configuration.load(options.config)
+    chosen = configuration.choose(rules, options.only or config.only, (*options.skip, *config.skip))
+    baseline = read_baseline(options.baseline) if options.baseline else frozenset()
+    snapshot = gather(source, Wanted.by(chosen), progress())
+    if prepare is not None:
+        snapshot = prepare(snapshot)
+    report = run(
+        chosen,
+        snapshot,
+        Options(
+            command=command,
+            min_severity=Severity[options.min_severity.upper()],
+            suppress=configuration.suppressor(config, snapshot),
+            baseline=baseline,
+            timed_out=getattr(snapshot, "timed_out", False),
+        ),
+    )
+    if options.targets:
+        report = replace(report, **about(report, options.targets))
+    explicit = click.get_current_context().get_parameter_source("fail_on")
+    word = options.fail_on
+    if config.fail_on and explicit is click.core.ParameterSource.DEFAULT:
+        word = config.fail_on
+    return report, None if word == "never" else Severity[word.upper()]
+
+
+def about(report: Report, targets: tuple[str, ...]) -> dict[str, Any]:
+    """Return the findings about the named objects: `Gateway/edge/public`, globs allowed.
+
+    A finding is about an object if it points to it, is related to it, or is explained by one.
+    """
+    from fnmatch import fnmatchcase
+
+    from egops.config import path_of
+
+    def wanted(finding: Any) -> bool:
+        refs = [finding.at.ref, *(other.ref for other in finding.problem.related)]
+        return any(
+            fnmatchcase(path_of(ref).lower(), pattern.lower())
+            for ref in refs
+            for pattern in targets
+        )
+
+    kept = [
+        finding
+        for finding in report.findings
+        if wanted(finding)
+        or any(wanted(fold.finding) for fold in report.folded if fold.root is finding)
+    ]
+    return {
+        "findings": tuple(kept),
+        "folded": tuple(fold for fold in report.folded if fold.root in kept),
+        "suppressed": tuple(entry for entry in report.suppressed if wanted(entry.finding)),
+    }
+
+
+def read_baseline(path: str) -> frozenset[str]:
+    """Return the fingerprints of the findings in a JSON report.
+
+    Raises:
+        InputError: the file can't be read, or is no report.
+    """
+    from pathlib import Path
+
+    import orjson
+
+    try:
+        document = orjson.loads(Path(path).read_bytes())
+        found = [
+            entry["fingerprint"]
+            for key in ("findings", "folded", "suppressed")
+            for entry in document.get(key, [])
+        ]
+    except OSError as exc:
+        raise InputError(f"cannot read the baseline {path}: {exc.strerror}") from None
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+        raise InputError(
+            f"the baseline {path} is no JSON report", hint="write one with: egops doctor -o json"
+        ) from None
+    return frozenset(found)
+
+
+def show(report: Report, options: ReportOptions, elapsed: float) -> None:
+    """Print the report on stdout."""
+    from egops.render import renderer
+
+    click.echo(
+        renderer(options.output)(report, terminal(verbose=options.verbose, elapsed=elapsed)),
+        nl=False,
+        color=True,
+    )
+
+
+def terminal(*, verbose: bool = False, elapsed: float | None = None) -> Terminal:
+    """Return what stdout can show: the one place that asks for a tty and the locale."""
+    import os
+    import shutil
+
+    from egops.render import Terminal
+
+    tty = sys.stdout.isatty()
+    color = tty and os.environ.get("TERM") != "dumb"
+    if os.environ.get("FORCE_COLOR"):
+        color = True
+    if os.environ.get("NO_COLOR"):
+        color = False
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    width = shutil.get_terminal_size().columns if tty else None
+    return Terminal(width, color, encoding.startswith("utf"), verbose, elapsed)
+
+
+def progress() -> Any:
+    """Return the progress display for stderr: silent unless somebody watches."""
+    try:
+        from egops.gather.progress import for_stderr
+    except ImportError:
+        return None
+    return for_stderr()
