@@ -14,18 +14,13 @@ import pytest
 from tests.e2e.cluster import gateway, lifecycle, settings
 from tests.e2e.cluster.shell import RigError, say
 from tests.e2e.harness import faults
-from tests.e2e.harness.installation import EnvoyGateway
+from tests.e2e.harness.installation import VALUES, EnvoyGateway
 from tests.e2e.harness.story import Record, Story, save, table
 
 DEFAULT = "1.3.0 1.9.0 upgrade"
 RECORDS: list[Record] = []
 TIMINGS: dict[str, float] = {}
 REPORT = Path(os.environ.get("EGOPS_E2E_REPORT", "build/e2e-stories.json"))
-# what stories need beyond the chart's defaults; doctor must stay silent about both
-VALUES = (
-    "config.envoyGateway.extensionApis.enableEnvoyPatchPolicy=true",
-    "config.envoyGateway.extensionApis.enableBackend=true",
-)
 
 
 def chosen() -> list[str]:

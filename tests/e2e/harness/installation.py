@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+# what stories need beyond the chart's defaults; doctor must stay silent about both
+VALUES = (
+    "config.envoyGateway.extensionApis.enableEnvoyPatchPolicy=true",
+    "config.envoyGateway.extensionApis.enableBackend=true",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class EnvoyGateway:
