@@ -368,6 +368,14 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Upgrade:
+    """The step that upgrade rules judge: installed and target release, such as (1, 2, 8)."""
+
+    from_version: tuple[int, ...]
+    to_version: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All that is known at one moment.
 
@@ -389,6 +397,7 @@ class Snapshot:
     window_seconds: float = 0.0
     strict: bool = False  # no settle time
     prometheus: Mapping[str, Any] = field(default_factory=dict, repr=False)  # query -> answer
+    upgrade: Upgrade | None = None  # what `upgrade-check` was asked about
 
     def all(self, kind: Kind) -> tuple[Resource, ...]:
         """Return the objects of a kind, ordered by namespace and name."""

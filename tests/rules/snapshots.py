@@ -21,7 +21,8 @@ our own, `Proxy` and `ControlPlane` (apiVersion `test.egops.dev/v1`):
 
 `Snapshot` documents set what else is known: `taken_at`, `source: cluster` (default `cluster`, so
 that absent objects do not exist), `unread: {Secret: forbidden}`, `absent: [TLSRoute]`,
-`kubernetes_version`, `strict`, `unprobed: {config_dump: reason}`.
+`kubernetes_version`, `strict`, `unprobed: {config_dump: reason}`,
+`upgrade: {from: 1.2.8, to: 1.3.0}`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from egops.snapshot import (
     Snapshot,
     Source,
     SourceType,
+    Upgrade,
 )
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -116,7 +118,14 @@ def snapshot_of(
         kubernetes_version=facts.get("kubernetes_version", ""),
         window_seconds=facts.get("window_seconds", 10.0),
         strict=facts.get("strict", False),
+        upgrade=_upgrade(facts.get("upgrade")),
     )
+
+
+def _upgrade(step: dict[str, str] | None) -> Upgrade | None:
+    if step is None:
+        return None
+    return Upgrade(*(tuple(map(int, step[end].split("."))) for end in ("from", "to")))
 
 
 def _pod(resources: dict[Kind, tuple[Resource, ...]], metadata: dict[str, str]) -> Resource | None:
