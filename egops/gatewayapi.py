@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from egops.snapshot import Kind, Ref, Resource, entries, items, number, section, text
+from egops.snapshot import Kind, Ref, Resource, SourceType, entries, items, number, section, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from egops.snapshot import Location, Snapshot
+
+T = TypeVar("T")
 
 GWAPI, EG = "gateway.networking.k8s.io", "gateway.envoyproxy.io"
 XGWAPI = "gateway.networking.x-k8s.io"
@@ -83,6 +86,8 @@ SERVICE_MONITOR = Kind("ServiceMonitor", "monitoring.coreos.com", "servicemonito
 POD_MONITOR = Kind("PodMonitor", "monitoring.coreos.com", "podmonitors", ("v1",))
 PROMETHEUS_RULE = Kind("PrometheusRule", "monitoring.coreos.com", "prometheusrules", ("v1",))
 
+# what tells whether a route, policy or Gateway is ours: rules that ask declare these
+OURS = (DEPLOYMENT, ENVOY_GATEWAY, GATEWAY_CLASS, GATEWAY, LISTENER_SET, X_LISTENER_SET)
 ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE)
 EG_POLICY_KINDS = (
     BACKEND_TRAFFIC_POLICY, CLIENT_TRAFFIC_POLICY, ENVOY_EXTENSION_POLICY, ENVOY_PATCH_POLICY,
@@ -102,6 +107,19 @@ YOUNG = timedelta(seconds=120)  # … or its object is older than this
 def kind_of(group: str, name: str) -> Kind | None:
     """Return the known kind of this group and name, or None."""
     return BY_GROUP_KIND.get((group, name))
+
+
+def per_snapshot(view: Callable[[Snapshot], T]) -> Callable[[Snapshot], T]:
+    """Make a view that is worked out once per snapshot; treat what it returns as read-only."""
+
+    @wraps(view)
+    def kept(snapshot: Snapshot) -> T:
+        if view not in snapshot.derived:
+            snapshot.derived[view] = view(snapshot)
+        found: T = snapshot.derived[view]
+        return found
+
+    return kept
 
 
 def timestamp(value: Any) -> datetime | None:
@@ -214,6 +232,7 @@ class Install:
         return section(self.config, "extensionApis").get(name) is True
 
 
+@per_snapshot
 def installs(snapshot: Snapshot) -> list[Install]:
     """Return the Envoy Gateway installations: Deployments labelled `control-plane=envoy-gateway`.
 
@@ -260,6 +279,7 @@ def running_version(snapshot: Snapshot) -> tuple[int, ...] | None:
     return versions.pop() if len(versions) == 1 else None
 
 
+@per_snapshot
 def controller_names(snapshot: Snapshot) -> frozenset[str]:
     """Return the controllerNames that are ours; the default one where no install is visible."""
     return frozenset(install.controller_name for install in installs(snapshot)) or frozenset(
@@ -267,6 +287,7 @@ def controller_names(snapshot: Snapshot) -> frozenset[str]:
     )
 
 
+@per_snapshot
 def our_classes(snapshot: Snapshot) -> list[Resource]:
     """Return the GatewayClasses that an Envoy Gateway serves."""
     ours = controller_names(snapshot)
@@ -277,6 +298,7 @@ def our_classes(snapshot: Snapshot) -> list[Resource]:
     ]
 
 
+@per_snapshot
 def our_gateways(snapshot: Snapshot) -> list[Resource]:
     """Return the Gateways of our classes.
 
@@ -402,17 +424,29 @@ def _ours(resource: Resource, snapshot: Snapshot, field: str) -> list[Entry]:
     ]
 
 
-def is_attached_to_ours(route: Resource, snapshot: Snapshot) -> bool:
-    """Return whether one of the route's parentRefs leads to a Gateway of ours."""
+@per_snapshot
+def our_parent_refs(snapshot: Snapshot) -> frozenset[Ref]:
+    """Return the Gateways of ours and the ListenerSets that hang on them: what routes attach to."""
     gateways = {gateway.ref for gateway in our_gateways(snapshot)}
-    for parent in parent_refs(route):
-        if parent.ref in gateways:
-            return True
-        if parent.ref and parent.ref.kind in (LISTENER_SET, X_LISTENER_SET):
-            listener_set = snapshot.get(parent.ref)
-            if listener_set and any(up.ref in gateways for up in parent_refs(listener_set)):
-                return True
-    return False
+    return frozenset(gateways) | {
+        listener_set.ref
+        for kind in (LISTENER_SET, X_LISTENER_SET)
+        for listener_set in snapshot.all(kind)
+        if any(parent.ref in gateways for parent in parent_refs(listener_set))
+    }
+
+
+def is_attached_to_ours(route: Resource, snapshot: Snapshot) -> bool:
+    """Return whether one of the route's parentRefs leads to a Gateway of ours.
+
+    Files may hold routes without their Gateway: there every Gateway counts as ours.
+    """
+    ours = our_parent_refs(snapshot)
+    if any(parent.ref in ours for parent in parent_refs(route)):
+        return True
+    if snapshot.source.type is SourceType.CLUSTER or snapshot.knows(GATEWAY):
+        return False
+    return any(parent.ref and parent.ref.kind == GATEWAY for parent in parent_refs(route))
 
 
 def our_routes(snapshot: Snapshot, *kinds: Kind) -> list[Resource]:
@@ -425,28 +459,34 @@ def our_routes(snapshot: Snapshot, *kinds: Kind) -> list[Resource]:
     ]
 
 
+GrantKey = tuple[str, str, str, str, str, str]
+
+
+@per_snapshot
+def _grants(snapshot: Snapshot) -> dict[GrantKey, set[str]]:
+    """Return the allowed names (empty: all) by from group, kind, namespace, to group, kind, ns."""
+    found: dict[GrantKey, set[str]] = {}
+    for grant in snapshot.all(REFERENCE_GRANT):
+        for _, source in items(grant.spec, "from"):
+            for _, to in items(grant.spec, "to"):
+                key = (
+                    text(source, "group"), text(source, "kind"), text(source, "namespace"),
+                    text(to, "group"), text(to, "kind"), grant.namespace,
+                )  # fmt: skip
+                found.setdefault(key, set()).add(text(to, "name"))
+    return found
+
+
 def grants(snapshot: Snapshot, source: Resource, to: Ref) -> bool:
     """Return whether `source` may refer to `to`: same namespace, or a ReferenceGrant allows it."""
     if source.namespace == to.namespace:
         return True
-    for grant in snapshot.all(REFERENCE_GRANT):
-        if grant.namespace != to.namespace:
-            continue
-        from_ok = any(
-            text(entry, "group") == source.kind.group
-            and text(entry, "kind") == source.kind.name
-            and text(entry, "namespace") == source.namespace
-            for _, entry in items(grant.spec, "from")
-        )
-        to_ok = any(
-            text(entry, "group") == to.kind.group
-            and text(entry, "kind") == to.kind.name
-            and (not text(entry, "name") or text(entry, "name") == to.name)
-            for _, entry in items(grant.spec, "to")
-        )
-        if from_ok and to_ok:
-            return True
-    return False
+    key = (
+        source.kind.group, source.kind.name, source.namespace,
+        to.kind.group, to.kind.name, to.namespace,
+    )  # fmt: skip
+    names = _grants(snapshot).get(key, set())
+    return "" in names or to.name in names
 
 
 # ------------------------------------------------------------------ proxies

@@ -424,6 +424,11 @@ class Snapshot:
         return bool(self.resources.get(kind))
 
     @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """Return the place where views keep what they worked out of this snapshot, once."""
+        return {}
+
+    @cached_property
     def _index(self) -> dict[Ref, Resource]:
         found: dict[Ref, Resource] = {}
         for resources in self.resources.values():
