@@ -1,0 +1,1 @@
+"""Dashboards and alert rules: shipped as data, installed by plan, verified against Prometheus."""

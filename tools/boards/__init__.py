@@ -1,0 +1,1 @@
+"""The five boards that egops ships, as data for `tools/dashboards.py`."""

@@ -1,0 +1,364 @@
+"""What all boards share: variables, links, annotations, panels, and where they stand on the grid.
+
+A board module says only what is asked and how it is queried; this module hides the builders of
+grafana-foundation-sdk and the house rules (one data source variable, fixed uids, read-only).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from grafana_foundation_sdk.builders import bargauge, stat, statetimeline, table, text, timeseries
+from grafana_foundation_sdk.builders import common as common_builder
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+from grafana_foundation_sdk.models.text import TextMode
+
+from egops.monitoring.runbook import RUNBOOKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+TAGS = ["envoy-gateway", "egops"]
+GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
+GRID_WIDTH = 24
+
+# one regular expression for all: a series without the label never leaves a panel empty
+GATEWAY_LABEL = "gateway_envoyproxy_io_owning_gateway_name"
+
+Steps = list[tuple[float | None, str]]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One PromQL expression of a panel and how its series are named."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One panel: the question it answers, its queries, and what to do when it is red."""
+
+    kind: str
+    title: str
+    description: str
+    queries: Sequence[Query] = ()
+    unit: str = "short"
+    steps: Steps = field(default_factory=lambda: [(None, GREEN)])
+    width: int = 8
+    height: int = 7
+    mappings: dict[str, tuple[str, str]] = field(default_factory=dict)
+    no_value: str = ""
+    decimals: int | None = None
+    maximum: float | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    runbook: str = ""
+    stacked: bool = False
+    content: str = ""
+
+
+def stat_panel(title: str, description: str, *queries: Query, **how: Any) -> Panel:
+    """Return a panel with one big number for each series, now."""
+    how = {"width": 4, "height": 5} | how
+    return Panel(kind="stat", title=title, description=description, queries=queries, **how)
+
+
+def graph(title: str, description: str, *queries: Query, **how: Any) -> Panel:
+    """Return a panel with lines over time."""
+    return Panel(kind="timeseries", title=title, description=description, queries=queries, **how)
+
+
+def table_panel(title: str, description: str, *queries: Query, **how: Any) -> Panel:
+    """Return a panel with a row for each series, now."""
+    return Panel(kind="table", title=title, description=description, queries=queries, **how)
+
+
+def timeline(title: str, description: str, *queries: Query, **how: Any) -> Panel:
+    """Return a panel with a band of states for each series."""
+    return Panel(
+        kind="state-timeline", title=title, description=description, queries=queries, **how
+    )
+
+
+def bars(title: str, description: str, *queries: Query, **how: Any) -> Panel:
+    """Return a panel with a bar for each series, now."""
+    return Panel(kind="bargauge", title=title, description=description, queries=queries, **how)
+
+
+def note(title: str, content: str, **how: Any) -> Panel:
+    """Return a panel with words only."""
+    how = {"width": 24, "height": 3} | how
+    return Panel(kind="text", title=title, description=title, content=content, **how)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable that asks Prometheus for the values of a label."""
+
+    name: str
+    label: str
+    query: str
+    all_value: str = ".+"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One kind of event drawn over the panels."""
+
+    name: str
+    expr: str
+    color: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Board:
+    """A whole board: rows of panels, each row titled with the question it answers."""
+
+    uid: str
+    title: str
+    description: str
+    variables: Sequence[Variable]
+    annotations: Sequence[Annotation]
+    rows: Sequence[tuple[str, Sequence[Panel]]]
+
+    def build(self) -> model.Dashboard:
+        """Return the board as grafana-foundation-sdk's model, ready to encode as JSON."""
+        board = (
+            build.Dashboard(self.title)
+            .uid(self.uid)
+            .description(self.description)
+            .tags(TAGS)
+            .timezone("browser")
+            .readonly()
+            .tooltip(model.DashboardCursorSync.CROSSHAIR)
+            .time("now-6h", "now")
+            .refresh("1m")
+            .links(_links())
+            .annotations([_annotation(annotation) for annotation in self.annotations])
+            .variables([_datasource(), *(_variable(variable) for variable in self.variables)])
+        )
+        number = 0
+        for title, panels in self.rows:
+            number += 1
+            board.with_row(build.Row(title).id(number))
+            for panel, place in _placed(panels):
+                number += 1
+                board.with_panel(_panel(panel, number).grid_pos(place))
+        return _absolute(board.build())
+
+
+def _placed(panels: Sequence[Panel]) -> list[tuple[Panel, model.GridPos]]:
+    """Return the panels of one row with their places, top of the row being line 0."""
+    placed, x, y, tallest = [], 0, 0, 0
+    for panel in panels:
+        if x + panel.width > GRID_WIDTH:
+            x, y, tallest = 0, y + tallest, 0
+        placed.append((panel, model.GridPos(x=x, y=y, w=panel.width, h=panel.height)))
+        x, tallest = x + panel.width, max(tallest, panel.height)
+    return placed
+
+
+def _absolute(board: model.Dashboard) -> model.Dashboard:
+    """Move every row below the one before it: the panels were placed from the row's own top."""
+    top = bottom = 0
+    for panel in board.panels or []:
+        place = panel.grid_pos
+        assert place is not None
+        if panel.type_val == "row":
+            place.x, place.y, place.w, place.h = 0, bottom, GRID_WIDTH, 1
+            top = bottom = bottom + 1
+        else:
+            place.y += top
+            bottom = max(bottom, place.y + place.h)
+    return board
+
+
+def _links() -> list[Any]:
+    others = (
+        build.DashboardLink("Envoy Gateway boards")
+        .type(model.DashboardLinkType.DASHBOARDS)
+        .tags(TAGS)
+        .as_dropdown(True)
+        .include_vars(True)
+        .keep_time(True)
+        .tooltip("The other boards, with the same time range")
+    )
+    runbooks = (
+        build.DashboardLink("Runbooks")
+        .type(model.DashboardLinkType.LINK)
+        .url(RUNBOOKS)
+        .icon("doc")
+        .target_blank(True)
+        .tooltip("What each alert means and what to do about it")
+    )
+    return [others, runbooks]
+
+
+def _datasource() -> build.DatasourceVariable:
+    return build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def _variable(variable: Variable) -> build.QueryVariable:
+    everything = model.VariableOption(selected=True, text="All", value="$__all")
+    return (
+        build.QueryVariable(variable.name)
+        .label(variable.label)
+        .description(variable.description)
+        .datasource(SOURCE)
+        .query(variable.query)
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(variable.all_value)
+        .current(everything)
+    )
+
+
+def _annotation(annotation: Annotation) -> build.AnnotationQuery:
+    return (
+        build.AnnotationQuery()
+        .name(annotation.name)
+        .datasource(SOURCE)
+        .expr(annotation.expr)
+        .icon_color(annotation.color)
+        .enable(annotation.enabled)
+    )
+
+
+def _panel(panel: Panel, number: int) -> Any:
+    if panel.kind == "text":
+        words = text.Panel().mode(TextMode.MARKDOWN).content(panel.content)
+        return words.id(number).title(panel.title).description(panel.description)
+    made: Any = _MAKERS[panel.kind](panel)
+    made = (
+        made.id(number)
+        .title(panel.title)
+        .description(panel.description)
+        .datasource(SOURCE)
+        .unit(panel.unit)
+        .thresholds(_thresholds(panel.steps))
+        .targets([_target(panel, query, index) for index, query in enumerate(panel.queries)])
+    )
+    if panel.mappings:
+        made.mappings([_mapping(panel.mappings)])
+    if panel.no_value:
+        made.no_value(panel.no_value)
+    if panel.decimals is not None:
+        made.decimals(panel.decimals)
+    if panel.runbook:
+        made.links([_runbook(panel.runbook)])
+    return made
+
+
+def _runbook(alert: str) -> build.DashboardLink:
+    link = build.DashboardLink(f"Runbook: {alert}").type(model.DashboardLinkType.LINK)
+    return link.url(f"{RUNBOOKS}/{alert}.md").target_blank(True)
+
+
+def _thresholds(steps: Steps) -> build.ThresholdsConfig:
+    made = [model.Threshold(value=value, color=color) for value, color in steps]
+    return build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(made)
+
+
+def _mapping(mappings: dict[str, tuple[str, str]]) -> model.ValueMap:
+    options = {
+        value: model.ValueMappingResult(text=shown, color=color, index=index)
+        for index, (value, (shown, color)) in enumerate(mappings.items())
+    }
+    return model.ValueMap(options=options)
+
+
+def _target(panel: Panel, query: Query, index: int) -> Dataquery:
+    target = Dataquery().expr(query.expr).ref_id(chr(ord("A") + index)).datasource(SOURCE)
+    if panel.kind in {"timeseries", "state-timeline"}:
+        return target.range().legend_format(query.legend or "__auto")
+    target = target.instant().legend_format(query.legend or "__auto")
+    return target.format(PromQueryFormat.TABLE) if panel.kind == "table" else target
+
+
+def _stat(_: Panel) -> stat.Panel:
+    return (
+        stat.Panel()
+        .graph_mode(common.BigValueGraphMode.NONE)
+        .color_mode(common.BigValueColorMode.BACKGROUND)
+        .text_mode(common.BigValueTextMode.AUTO)
+        .reduce_options(common_builder.ReduceDataOptions().calcs(["lastNotNull"]))
+    )
+
+
+def _graph(panel: Panel) -> timeseries.Panel:
+    legend = (
+        common_builder.VizLegendOptions()
+        .display_mode(common.LegendDisplayMode.TABLE)
+        .placement(common.LegendPlacement.BOTTOM)
+        .calcs(["lastNotNull", "max"])
+        .show_legend(True)
+    )
+    tooltip = common_builder.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
+    style = common_builder.GraphThresholdsStyleConfig()
+    made = (
+        timeseries.Panel()
+        .legend(legend)
+        .tooltip(tooltip.sort(common.SortOrder.DESCENDING))
+        .line_width(1)
+        .fill_opacity(20 if panel.stacked else 8)
+        .show_points(common.VisibilityMode.AUTO)
+        .axis_soft_min(0)
+    )
+    if panel.stacked:
+        made.stacking(common_builder.StackingConfig().mode(common.StackingMode.NORMAL))
+    if len(panel.steps) > 1:
+        made.thresholds_style(style.mode(common.GraphTresholdsStyleMode.DASHED))
+    if panel.maximum is not None:
+        made.axis_soft_max(panel.maximum)
+    return made
+
+
+def _table(panel: Panel) -> table.Panel:
+    hidden = {"Time": True, "__name__": True}
+    rename = panel.columns | {"Value": panel.columns.get("Value", "Value")}
+    organize = model.DataTransformerConfig(
+        id_val="organize",
+        options={"excludeByName": hidden, "indexByName": {}, "renameByName": rename},
+    )
+    colored = model.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"})
+    return (
+        table.Panel()
+        .with_transformation(organize)
+        .cell_height(common.TableCellHeight.SM)
+        .override_by_name(rename["Value"], [colored])
+    )
+
+
+def _timeline(_: Panel) -> statetimeline.Panel:
+    return statetimeline.Panel().show_value(common.VisibilityMode.NEVER).row_height(0.8)
+
+
+def _bars(panel: Panel) -> bargauge.Panel:
+    made = (
+        bargauge.Panel()
+        .orientation(common.VizOrientation.HORIZONTAL)
+        .display_mode(common.BarGaugeDisplayMode.BASIC)
+        .reduce_options(common_builder.ReduceDataOptions().calcs(["lastNotNull"]))
+        .min(0)
+    )
+    return made if panel.maximum is None else made.max(panel.maximum)
+
+
+_MAKERS = {
+    "stat": _stat,
+    "timeseries": _graph,
+    "table": _table,
+    "state-timeline": _timeline,
+    "bargauge": _bars,
+}
