@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from egops import __version__
@@ -50,6 +50,7 @@ def run(rules: Iterable[Rule], snapshot: Snapshot, options: Options | None = Non
     skipped: list[Skip] = []
     crashed: list[Crash] = []
     ok: list[tuple[str, str]] = []
+    judged = 0
     for rule in sorted(rules, key=lambda rule: rule.code):
         if reason := _blind(rule, snapshot, running):
             skipped.append(Skip(rule.code, reason))
@@ -63,6 +64,7 @@ def run(rules: Iterable[Rule], snapshot: Snapshot, options: Options | None = Non
             error = f"{type(exc).__name__}: {exc}"
             crashed.append(Crash(rule.code, error, traceback.format_exc()))
             continue
+        judged += 1
         unjudged = [Skip(rule.code, part.reason) for part in said if isinstance(part, Unjudged)]
         unjudged += [Skip(rule.code, reason) for reason in _half_blind(rule, snapshot)]
         findings = [
@@ -74,7 +76,8 @@ def run(rules: Iterable[Rule], snapshot: Snapshot, options: Options | None = Non
         skipped += unjudged
         if not findings and not unjudged:
             ok.append((rule.code, rule.ok))
-    return _report(options, snapshot, found, skipped, crashed, ok)
+    report = _report(options, snapshot, found, skipped, crashed)
+    return replace(report, ok=tuple(ok), judged=judged)
 
 
 def _report(
@@ -83,7 +86,6 @@ def _report(
     found: list[Finding],
     skipped: list[Skip],
     crashed: list[Crash],
-    ok: list[tuple[str, str]],
 ) -> Report:
     kept, suppressed = _suppress(found, options, snapshot)
     shown, folded = _fold(kept)
@@ -98,7 +100,6 @@ def _report(
         suppressed=suppressed,
         skipped=tuple(sorted(set(skipped), key=lambda skip: (skip.code, skip.reason))),
         crashed=tuple(crashed),
-        ok=tuple(ok),
         broken=snapshot.broken,
         notes=snapshot.notes,
         timed_out=options.timed_out,

@@ -166,6 +166,7 @@ class Report:
     skipped: tuple[Skip, ...] = ()
     crashed: tuple[Crash, ...] = ()
     ok: tuple[tuple[str, str], ...] = ()  # code and the true sentence it proved
+    judged: int = 0  # rules that could judge, whatever they said
     broken: tuple[Broken, ...] = ()
     notes: tuple[str, ...] = ()
     timed_out: bool = False
@@ -181,6 +182,6 @@ class Report:
         everything = [*self.findings, *(folded.finding for folded in self.folded)]
         if fail_on is not None and any(finding.severity >= fail_on for finding in everything):
             return ExitCode.FINDINGS
-        if not self.ok and not everything and not self.suppressed:
+        if not self.judged:
             return ExitCode.CANNOT_JUDGE
         return ExitCode.OK

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 1 << 30
+TEMPLATE = "a template that was not rendered (run helm template or kustomize build first)"
 
 
 @dataclass
@@ -154,10 +155,12 @@ class _Text:
     def lines(self) -> list[str]:
         return self.raw.splitlines(keepends=True)
 
+    def slice(self, start: int, end: int) -> str:
+        return "".join(self.lines[start - 1 : end])
+
     def origin(self, file: str, start: int, end: int) -> Origin:
         def locate(path: Path) -> int:
-            chunk = "".join(self.lines[start - 1 : end])
-            line = line_of(chunk, path)
+            line = line_of(self.slice(start, end), path)
             return line + start - 1 if line else 0
 
         return Origin(file, start, locate)
@@ -292,13 +295,16 @@ def _load_text(raw: bytes, file: str, found: Manifests) -> None:
         for key, first, second in document.duplicates:
             message = f"the key {key!r} is given twice: lines {first} and {second}"
             found.broken.append(Broken(file, second, message))
+        told = len(found.broken)
         found.add(document.value, kept.origin(file, document.line, document.end))
+        if len(found.broken) > told and "{{" in kept.slice(document.line, document.end):
+            found.broken[told:] = [Broken(file, document.line, TEMPLATE)]
 
 
 def _explain(error: DocumentError, kept: _Text) -> str:
     line = kept.lines[error.line - 1] if 0 < error.line <= len(kept.lines) else ""
     if "{{" in line or "{%" in line:
-        return "a template that was not rendered (run helm template or kustomize build first)"
+        return TEMPLATE
     return error.message
 
 

@@ -110,11 +110,7 @@ def _chunks(text: str) -> list[tuple[int, str]]:
 
 
 def _compose_all(text: str, offset: int) -> Iterator[Document]:
-    try:
-        loader = _Loader(text)
-    except yaml.reader.ReaderError as exc:
-        line = text[: exc.position].count("\n") + 1 + offset
-        raise DocumentError(line, f"character #x{exc.character:04x} is not allowed") from None
+    loader = _Loader(text)
     try:
         while loader.check_node():
             node: Any = loader.get_node()
@@ -128,6 +124,9 @@ def _compose_all(text: str, offset: int) -> Iterator[Document]:
                 node.end_mark.line + 1 + offset,
                 tuple(maker.duplicates),
             )
+    except yaml.reader.ReaderError as exc:
+        line = text.encode()[: exc.position].count(b"\n") + 1 + offset
+        raise DocumentError(line, f"the character #x{exc.character:02x} is not allowed") from None
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
         line = (mark.line + 1 if mark else 1) + offset

@@ -82,7 +82,11 @@ def _source(report: Report) -> dict[str, Any]:
     }
     if report.source.server:
         source["server"] = report.source.server
-    return source | {key: value for key, value in report.facts.items() if key != "egVersion"}
+    return source | {
+        key: int(value) if value.isdigit() else value
+        for key, value in report.facts.items()
+        if key != "egVersion"
+    }
 
 
 def summary(report: Report) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Tools for working on egops; not part of the package."""

@@ -1,0 +1,126 @@
+"""Write what is generated: rule pages, the command reference, RBAC, the report schema.
+
+python -m tools.docs            write
+python -m tools.docs --check    fail if anything is stale
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import yaml
+
+from egops.cli import root
+from egops.gatewayapi import DERIVED, POD
+from egops.render.catalogue import page
+from egops.rules import AREAS
+from egops.rules.registry import all_rules, doctor_rules, upgrade_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from egops.rules import Rule
+    from egops.snapshot import Kind
+
+DOCS = Path(__file__).parents[1] / "docs"
+WIDTH = 96
+MADE = "<!-- Made by tools/docs.py from the code. -->\n\n"
+
+
+def main() -> None:
+    """Write or check every generated file."""
+    wanted = dict(pages())
+    stale = sorted(
+        path
+        for path, content in wanted.items()
+        if not path.exists() or path.read_text("utf-8") != content
+    )
+    left = sorted(set((DOCS / "rules").glob("*.md")) - set(wanted))
+    if "--check" in sys.argv:
+        for path in (*stale, *left):
+            print(f"stale: {path.relative_to(DOCS.parent)}")
+        sys.exit("run: make docs" if stale or left else 0)
+    for path in left:
+        path.unlink()
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path], "utf-8")
+        print(f"wrote {path.relative_to(DOCS.parent)}")
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Yield path and content of each generated file."""
+    rules = all_rules()
+    for rule in rules:
+        yield DOCS / "rules" / Path(rule.docs).name, MADE + page(rule)
+    yield DOCS / "rules" / "README.md", MADE + index(rules)
+    yield DOCS / "cli.md", MADE + command_reference()
+    yield DOCS / "rbac.yaml", rbac((*doctor_rules(), *upgrade_rules()))
+
+
+def index(rules: Sequence[Rule]) -> str:
+    """Return the list of all rules, by area."""
+    lines = ["# Rules\n"]
+    for area, title in AREAS.items():
+        family = [rule for rule in rules if rule.area == area]
+        if not family:
+            continue
+        lines += [f"\n## {title}\n", "| Code | Severity | Finds |", "|---|---|---|"]
+        lines += [
+            f"| [{rule.code}]({Path(rule.docs).name}) | {rule.severity} | {rule.summary} |"
+            for rule in family
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def command_reference() -> str:
+    """Return the help of every command."""
+    parts = ["# Commands\n"]
+    for name, command in _commands("egops", root):
+        context = click.Context(command, info_name=name, max_content_width=WIDTH)
+        context.terminal_width = WIDTH
+        parts.append(f"\n## {name}\n\n```\n{command.get_help(context).rstrip()}\n```\n")
+    return "".join(parts)
+
+
+def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for child in sorted(command.commands):
+            yield from _commands(f"{name} {child}", command.commands[child])
+
+
+def rbac(rules: Sequence[Rule]) -> str:
+    """Return the ClusterRole that reads all that the rules declare, and nothing else."""
+    kinds: set[Kind] = {POD}  # the proxies and the control plane are found by their pods
+    for rule in rules:
+        kinds |= {DERIVED.get(kind, kind) for kind in (*rule.reads, *rule.optional)}
+    groups: dict[str, list[str]] = {}
+    for kind in kinds:
+        groups.setdefault(kind.group, []).append(kind.plural)
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "egops"},
+        "rules": [
+            {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["get", "list"]}
+            for group, plurals in sorted(groups.items())
+        ]
+        + [
+            {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+            {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+        ],
+    }
+    head = (
+        "# Made by tools/docs.py: what egops reads, and nothing else. It writes nothing.\n"
+        "# Bind it: kubectl create clusterrolebinding egops --clusterrole egops --user NAME\n"
+        "# Without Secrets or pods/portforward the checks that need them are reported as skipped.\n"
+    )
+    return head + yaml.safe_dump(role, sort_keys=False)
+
+
+if __name__ == "__main__":
+    main()
