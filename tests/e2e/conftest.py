@@ -110,16 +110,13 @@ def eg(request: pytest.FixtureRequest, cluster: None) -> EnvoyGateway:
 
 
 @pytest.fixture
-def fresh(cluster: None) -> Iterator[None]:
+def fresh(cluster: None) -> None:
     """A cluster without Envoy Gateway, for the stories that install it themselves."""
     if "upgrade" not in chosen():
         pytest.skip(f"EGOPS_E2E_EG asks for {' '.join(chosen())} only")
     if gateway.installed_version():
         lifecycle.down()
         lifecycle.up()
-    yield
-    lifecycle.down()
-    lifecycle.up()
 
 
 @pytest.fixture

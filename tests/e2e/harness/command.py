@@ -88,5 +88,5 @@ def egops(
 
 
 def doctor(*arguments: str, kubeconfig: Path = KUBECONFIG) -> Run:
-    """Run `egops doctor` on the cluster, without waiting for conditions to settle."""
-    return egops("doctor", "--strict", *arguments, kubeconfig=kubeconfig)
+    """Run `egops doctor` on the cluster, believing what has not settled, with a short window."""
+    return egops("doctor", "--strict", "--window", "1s", *arguments, kubeconfig=kubeconfig)
