@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import Any
 
 import click
@@ -38,6 +37,8 @@ class Root(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(ExitCode.OK) from None
         except Exception as exc:
+            import traceback  # slow to load, and hardly ever needed
+
             traceback.print_exc()
             click.echo("error: this is a bug in egops; please report the lines above", err=True)
             raise click.exceptions.Exit(ExitCode.BUG) from exc
