@@ -10,6 +10,7 @@ from egops.snapshot import Snapshot, Source, SourceType
 
 if TYPE_CHECKING:
     from egops.gather import Progress, SourceOptions, Wanted
+    from egops.snapshot import Proxy
 
 
 def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snapshot:
@@ -24,7 +25,7 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
         progress.start("files")
         manifests = load(source.files)
         progress.done("files", f"{manifests.documents} documents")
-    proxies = ()
+    proxies: tuple[Proxy, ...] = ()
     if source.config_dumps or source.admin:
         from egops.gather.envoy import read_given  # noqa: PLC0415 - only when asked
 

@@ -1,0 +1,348 @@
+"""HTTP within limits: each request ends at its deadline, has a size cap, and can be cut.
+
+A socket's timeout limits one read only, so a server that drips bytes gets past it. Here a timer
+shuts the socket down instead. Foreign exceptions end in `mapped`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3 import exceptions as u3
+
+from egops.errors import AccessError, EgopsError, InputError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_BYTES = 1 << 30
+CHUNK = 1 << 18
+SLOWEST = 1 << 20  # bytes in a second: a long answer gets more time only as fast as it comes
+
+
+class NoAnswerError(UnreachableError):
+    """Somebody took the connection and did not answer in time."""
+
+
+class CutError(EgopsError):
+    """The whole gathering ends: `--timeout`, Ctrl-C, or another source that failed for good."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Call:
+    """One request under way; times are of the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take the time it may need in all."""
+        self.seconds = seconds
+        self.deadline = time.monotonic() + seconds
+        self.expired = False
+        self.cut = False
+        self._socket: Any = None
+
+    def attach(self, connection: Any) -> None:
+        """Take the socket to shut down when time is up."""
+        self._socket = connection
+        if self.expired or self.cut:
+            self.end()
+
+    def received(self, count: int) -> None:
+        """Give a long answer the time it needs, as long as it comes fast enough."""
+        self.deadline += count / SLOWEST
+
+    def end(self) -> None:
+        """Shut the socket down; whoever reads from it wakes up."""
+        with contextlib.suppress(OSError, AttributeError, ValueError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # of TLS too, without a goodbye
+
+
+class Calls:
+    """The requests under way in one gathering."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._lock = threading.Lock()
+        self._open: set[Call] = set()
+        self._cut = threading.Event()
+
+    @contextlib.contextmanager
+    def call(self, server: str, seconds: float) -> Iterator[Call]:
+        """Run one request: foreign exceptions become ours, and time is up after `seconds`.
+
+        Raises:
+            UnreachableError, AccessError: what went wrong, `server` named.
+            NoAnswerError: time was up.
+            CutError: the gathering ended.
+        """
+        call = Call(seconds)
+        with self._lock:
+            if self._cut.is_set():
+                raise CutError("stopped")
+            self._open.add(call)
+        timer = self._watch(call)
+        _current.call = call
+        try:
+            with mapped(server, seconds, call):
+                yield call
+        finally:
+            _current.call = None
+            timer.cancel()
+            with self._lock:
+                self._open.discard(call)
+
+    def _watch(self, call: Call) -> threading.Timer:
+        def ring() -> None:
+            while (left := call.deadline - time.monotonic()) > 0:
+                if timer.finished.wait(left):
+                    return
+            call.expired = True
+            call.end()
+
+        timer = threading.Timer(call.seconds, ring)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless the gathering ends before.
+
+        Raises:
+            CutError: it ended.
+        """
+        if self._cut.wait(seconds):
+            raise CutError("stopped")
+
+    def cut(self) -> None:
+        """End every request, now and to come."""
+        self._cut.set()
+        with self._lock:
+            calls = list(self._open)
+        for call in calls:
+            call.cut = True
+            call.end()
+
+
+_current = threading.local()
+
+
+# ------------------------------------------------------------------ the seam
+
+
+@contextlib.contextmanager
+def mapped(server: str, seconds: float, call: Call | None = None) -> Iterator[None]:
+    """Turn what sockets, TLS, urllib3 and websocket raise into one line of ours."""
+    try:
+        yield
+    except EgopsError:
+        if call is not None and call.cut:
+            raise CutError("stopped") from None
+        raise
+    except _foreign() as exc:
+        if call is not None and call.cut:
+            raise CutError("stopped") from None
+        if (call is not None and call.expired) or _is_late(exc):
+            raise NoAnswerError(
+                f"no answer from {server} within {seconds:g} s",
+                hint="raise --request-timeout if the server is only slow",
+            ) from None
+        raise _explained(exc, server, seconds) from None
+
+
+@cache
+def _foreign() -> tuple[type[Exception], ...]:
+    import websocket  # noqa: PLC0415 - its exceptions are needed only once something is read
+
+    return (
+        u3.HTTPError, websocket.WebSocketException, http.client.HTTPException, OSError, ValueError,
+    )  # fmt: skip
+
+
+def _is_late(exc: Exception) -> bool:
+    if isinstance(exc, u3.ConnectTimeoutError):
+        return False
+    return isinstance(exc, (u3.ReadTimeoutError, TimeoutError)) or (
+        type(exc).__name__ == "WebSocketTimeoutException"
+    )
+
+
+def _explained(exc: Exception, server: str, seconds: float) -> EgopsError:
+    import websocket  # noqa: PLC0415 - see `_foreign`
+
+    if isinstance(exc, websocket.WebSocketBadStatusException):
+        return refused(exc.status_code, bytes(exc.resp_body or b""), server)
+    if isinstance(exc, u3.LocationValueError):
+        return InputError(f"{server} is no URL")
+    reason = _reason(exc, seconds)
+    hint = "is it up, and is this the right address?"
+    if reason.startswith("TLS"):
+        hint = (
+            "the certificate authority given must be the one that signed the server's certificate"
+        )
+    if isinstance(exc, u3.ProxyError) or type(exc).__name__ == "WebSocketProxyException":
+        hint = "a proxy is set: see HTTPS_PROXY, NO_PROXY and the kubeconfig's proxy-url"
+        reason = f"through the proxy: {reason}"
+    return UnreachableError(f"cannot reach {server}: {reason}", hint=hint)
+
+
+def _reason(exc: BaseException, seconds: float) -> str:
+    """Return the first cause in words."""
+    seen = set()
+    while id(exc) not in seen:
+        seen.add(id(exc))
+        if found := _words(exc, seconds):
+            return found
+        inner = getattr(exc, "reason", None) or exc.__cause__ or exc.__context__
+        if not isinstance(inner, BaseException):
+            inner = next((arg for arg in exc.args if isinstance(arg, BaseException)), exc)
+        exc = inner
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
+CLOSED = "the connection was closed without an answer"
+
+
+def _words(exc: BaseException, seconds: float) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"TLS: certificate verify failed: {exc.verify_message}"
+    if isinstance(exc, ssl.SSLError):
+        return f"TLS: {(exc.reason or str(exc)).replace('_', ' ').lower()}"
+    if isinstance(exc, u3.ConnectTimeoutError):
+        return f"no connection within {seconds:g} s"
+    known: dict[tuple[type[BaseException], ...], str] = {
+        (u3.NameResolutionError, socket.gaierror): "no such host",
+        (ConnectionRefusedError,): "connection refused",
+        (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected): CLOSED,
+        (http.client.BadStatusLine,): "the answer is no HTTP",
+    }
+    for types, words in known.items():
+        if isinstance(exc, types):
+            return words
+    if type(exc).__name__ == "WebSocketConnectionClosedException":
+        return CLOSED
+    return exc.strerror.lower() if isinstance(exc, OSError) and exc.strerror else ""
+
+
+def refused(status: int, body: bytes, server: str) -> EgopsError:
+    """Return the error for an HTTP status that is no success."""
+    said = said_in(body)
+    if status == 401:
+        return AccessError(
+            f"{server} does not accept the credentials (401 Unauthorized)",
+            hint="the token may have expired: log in again, or choose another --context",
+        )
+    if status == 403:
+        return AccessError(f"forbidden: {said or 'no reason given'}")
+    return UnreachableError(f"{server} answered {status}" + (f": {said}" if said else ""))
+
+
+def said_in(body: bytes) -> str:
+    """Return the reason in an error's body: a Status' message, or the first line of a text."""
+    import orjson  # noqa: PLC0415 - only to explain errors
+
+    head = body.lstrip()[:1]
+    if head == b"<":
+        return "an HTML page"
+    if head == b"{":
+        with contextlib.suppress(orjson.JSONDecodeError):
+            value = orjson.loads(body)
+            return str(value.get("message", "")) if isinstance(value, dict) else ""
+    line = body.decode("utf-8", "replace").strip().split("\n", 1)[0]
+    return line[:200]
+
+
+# ------------------------------------------------------------------ requests
+
+
+def watched(manager: urllib3.PoolManager) -> urllib3.PoolManager:
+    """Make the manager's connections tell the running call their socket, and return it."""
+    manager.pool_classes_by_scheme = {
+        scheme: _watched_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
+    return manager
+
+
+@cache
+def _watched_pool(pool: Any) -> Any:
+    base = pool.ConnectionCls
+
+    def getresponse(self: Any) -> Any:
+        if (call := getattr(_current, "call", None)) is not None:
+            call.attach(self.sock)
+        return base.getresponse(self)
+
+    connection = type(f"Watched{base.__name__}", (base,), {"getresponse": getresponse})
+    return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+
+def fetch(
+    pool: urllib3.PoolManager,
+    url: str,
+    calls: Calls,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Return the answer to a GET, whatever its status. Redirects are not followed.
+
+    Raises:
+        UnreachableError, AccessError, NoAnswerError, CutError: see `Calls.call`.
+    """
+    server = server_of(url)
+    with calls.call(server, seconds) as call:
+        response = pool.urlopen(
+            "GET",
+            url,
+            headers=headers,
+            preload_content=False,
+            redirect=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=seconds, read=seconds),
+        )
+        try:
+            body = read_capped(response.stream(CHUNK, decode_content=True), call, server)
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        if call.expired:  # a shut socket may look like the end of the answer
+            raise TimeoutError
+        return Answer(response.status, body, response.headers)
+
+
+def read_capped(chunks: Iterator[bytes], call: Call, server: str) -> bytes:
+    """Return the chunks joined, at most MAX_BYTES.
+
+    Raises:
+        UnreachableError: it is more than that.
+    """
+    found, size = [], 0
+    for chunk in chunks:
+        found.append(chunk)
+        size += len(chunk)
+        call.received(len(chunk))
+        if size > MAX_BYTES:
+            raise UnreachableError(f"the answer of {server} is larger than {MAX_BYTES >> 30} GiB")
+    return b"".join(found)
+
+
+def server_of(url: str) -> str:
+    """Return the part of a URL that names the server, without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -1,0 +1,205 @@
+"""The pods that can be asked: which ones, and the work that asks each."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from egops.gatewayapi import fleet_key, is_proxy
+from egops.gather import controlplane, envoy
+from egops.gather.draft import Draft
+from egops.gather.portforward import Exec, PortForward
+from egops.snapshot import ControlPlane, Probe, Proxy, items, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from egops.gather import Progress, SourceOptions, Wanted
+    from egops.gather.api import Api
+    from egops.gather.portforward import Asker
+    from egops.gather.workers import Workers
+    from egops.snapshot import Resource
+
+PROXY_LABELS = "app.kubernetes.io/managed-by=envoy-gateway,app.kubernetes.io/component=proxy"
+GATEWAY_LABELS = "control-plane=envoy-gateway"
+
+
+class Pods:
+    """The proxies and Envoy Gateways of a cluster, and what is known of them so far."""
+
+    def __init__(
+        self,
+        api: Api,
+        source: SourceOptions,
+        wanted: Wanted,
+        progress: Progress,
+        workers: Workers,
+    ) -> None:
+        """Take what to ask for and how."""
+        self._api, self._source, self._wanted = api, source, wanted
+        self._progress, self._workers = progress, workers
+        self._of_proxy = envoy.wanted_of(wanted, source)
+        self._of_gateway = controlplane.wanted_of(wanted, source)
+        self._lock = threading.Lock()
+        self._proxies: list[Draft] = []
+        self._gateways: list[Draft] = []
+        self._notes: list[str] = []
+        self._settled = False  # do we know which pods there are?
+        self.unprobed: dict[Probe, str] = {}
+        again = {Probe.STATS_AGAIN, Probe.METRICS_AGAIN} & wanted.probes
+        if not source.window:
+            self.unprobed |= dict.fromkeys(again, "counters were read once (--window 0)")
+
+    @property
+    def are_wanted(self) -> bool:
+        """Return whether any pod is to be asked anything."""
+        return bool(self._of_proxy or self._of_gateway)
+
+    @property
+    def selectors(self) -> list[str]:
+        """Return the labels of the pods to ask."""
+        return [PROXY_LABELS] * bool(self._of_proxy) + [GATEWAY_LABELS] * bool(self._of_gateway)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return which pods were left out."""
+        return tuple(self._notes)
+
+    def unknown(self, reason: str) -> None:
+        """Say why no pod is asked: they could not be listed."""
+        with self._lock:
+            self._settled = True
+            self.unprobed |= dict.fromkeys((*self._of_proxy, *self._of_gateway), reason)
+
+    def found(self, pods: Iterable[Resource]) -> None:
+        """Queue the work for those of these pods that are ours."""
+        pods = sorted(pods, key=lambda pod: (pod.namespace, pod.name))
+        notes: list[str] = []
+        proxies = self._chosen([pod for pod in pods if is_proxy(pod)], notes)
+        gateways = [pod for pod in pods if text(pod.labels, "control-plane") == "envoy-gateway"]
+        with self._lock:
+            self._settled = True
+            self._notes = notes
+            self._proxies = [_draft(pod) for pod in proxies] if self._of_proxy else []
+            self._gateways = [_draft(pod) for pod in gateways] if self._of_gateway else []
+            if self._of_proxy and not proxies:
+                self.unprobed |= dict.fromkeys(self._of_proxy, self._no_proxy())
+            if self._of_gateway and not gateways:
+                reason = f"no Envoy Gateway pod was found ({GATEWAY_LABELS})"
+                self.unprobed |= dict.fromkeys(self._of_gateway, reason)
+        self._ask_proxies()
+        self._ask_gateways()
+
+    def answers(self, late: str) -> tuple[tuple[Proxy, ...], tuple[ControlPlane, ...]]:
+        """Return what each pod said; what is missing failed with `late`."""
+        with self._lock:
+            if late and not self._settled:
+                self.unprobed |= dict.fromkeys((*self._of_proxy, *self._of_gateway), late)
+            return (
+                tuple(each.frozen(Proxy, self._of_proxy, late) for each in self._proxies),
+                tuple(each.frozen(ControlPlane, self._of_gateway, late) for each in self._gateways),
+            )
+
+    def _no_proxy(self) -> str:
+        if self._wanted.proxies:
+            return f"no proxy pod is called {' or '.join(sorted(self._wanted.proxies))}"
+        where = f" of namespace {self._source.namespace}" if self._source.namespace else ""
+        return f"no proxy pod{where} was found"
+
+    def _chosen(self, pods: list[Resource], notes: list[str]) -> list[Resource]:
+        """Return at most `--max-pods` running proxies of each fleet."""
+        fleets: dict[str, list[Resource]] = {}
+        leaving = 0
+        for pod in pods:
+            fleet = fleet_key(pod)
+            if not self._is_asked_for(pod, fleet):
+                continue
+            if "deletionTimestamp" in pod.metadata or text(pod.status, "phase") == "Succeeded":
+                leaving += 1
+                continue
+            fleets.setdefault(fleet, []).append(pod)
+        if leaving:
+            notes.append(f"{leaving} proxies on their way out were not read")
+        limit = self._source.max_pods
+        for fleet, members in fleets.items():
+            if len(members) > limit:
+                members.sort(key=lambda pod: (text(pod.status, "phase") != "Running", pod.name))
+                left = len(members) - limit
+                notes.append(
+                    f"{left} of {len(members)} proxies of {fleet or 'no Gateway'} were not read "
+                    f"(--max-pods {limit})"
+                )
+        return [pod for members in fleets.values() for pod in members[:limit]]
+
+    def _is_asked_for(self, pod: Resource, fleet: str) -> bool:
+        names = self._wanted.proxies
+        if names and not names & {fleet, pod.name, f"{pod.namespace}/{pod.name}"}:
+            return False
+        namespace = self._source.namespace
+        # a fleet of merged Gateways has no namespace: it may serve any
+        return (
+            not namespace or "/" not in fleet or namespace in (fleet.split("/")[0], pod.namespace)
+        )
+
+    # -------------------------------------------------------------- the work
+
+    def _ask_proxies(self) -> None:
+        if self._proxies:
+            self._progress.start(envoy.PROXIES, len(self._proxies))
+        for draft in self._proxies:
+            if self._is_down(draft, self._of_proxy, envoy.PROXIES):
+                continue
+            asker = self._asker(draft, self._source.admin_port)
+            if self._of_proxy & set(envoy.FIRST):
+                work = envoy.reader(
+                    draft, asker, self._of_proxy, self._source, self._workers, self._progress
+                )
+                self._workers.submit(work)
+            if Probe.PROXY_LOG in self._of_proxy:
+                self._submit_log(draft, Probe.PROXY_LOG, "envoy")
+
+    def _ask_gateways(self) -> None:
+        if self._gateways:
+            self._progress.start(controlplane.GATEWAYS, len(self._gateways))
+        for draft in self._gateways:
+            if self._is_down(draft, self._of_gateway, controlplane.GATEWAYS):
+                continue
+            if Probe.METRICS in self._of_gateway:
+                asker = self._asker(draft, controlplane.METRICS_PORT)
+                work = controlplane.metrics_reader(
+                    draft, asker, self._of_gateway, self._source, self._workers
+                )
+                self._workers.submit(work)
+            if Probe.EG_CONFIG_DUMP in self._of_gateway:
+                asker = self._asker(draft, controlplane.ADMIN_PORT)
+                self._workers.submit(controlplane.config_reader(draft, asker))
+            if Probe.EG_LOG in self._of_gateway:
+                self._submit_log(draft, Probe.EG_LOG, "envoy-gateway")
+            self._progress.advance(controlplane.GATEWAYS)
+
+    def _submit_log(self, draft: Draft, probe: Probe, container: str) -> None:
+        assert draft.pod is not None
+        pod, lines = draft.pod, self._source.log_lines
+        self._workers.submit(
+            lambda: controlplane.read_log(self._api, draft, pod, probe, (container, lines))
+        )
+
+    def _is_down(self, draft: Draft, probes: Iterable[Probe], source: str) -> bool:
+        phase = text(draft.pod.status, "phase") if draft.pod else ""
+        if phase in ("Running", ""):
+            return False
+        draft.fail(probes, f"the pod is {phase}")
+        self._progress.advance(source)
+        return True
+
+    def _asker(self, draft: Draft, port: int) -> Asker:
+        assert draft.pod is not None
+        pod = draft.pod
+        if self._source.via == "exec":
+            names = [text(container, "name") for _, container in items(pod.spec, "containers")]
+            return Exec(self._api, pod.namespace, pod.name, port, names)
+        return PortForward(self._api, pod.namespace, pod.name, port)
+
+
+def _draft(pod: Resource) -> Draft:
+    return Draft(f"{pod.namespace}/{pod.name}", pod)
