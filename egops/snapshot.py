@@ -396,6 +396,7 @@ class Snapshot:
     kubernetes_version: str = ""
     window_seconds: float = 0.0
     strict: bool = False  # no settle time
+    timed_out: bool = False  # `--timeout` ran out; `unread` and failures say what is missing
     prometheus: Mapping[str, Any] = field(default_factory=dict, repr=False)  # query -> answer
     upgrade: Upgrade | None = None  # what `upgrade-check` was asked about
 
