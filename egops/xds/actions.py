@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -192,21 +193,15 @@ def action_of(route: Route) -> Action:
 
 
 def _forward(found: _RouteAction) -> Action:
-    weighted = found.weighted_clusters
-    if (
-        weighted is None
-        and found.cluster
-        and not (found.request_mirror_policies or found.prefix_rewrite)
-        and found.regex_rewrite is None
-        and not (found.host_rewrite_literal or found.path_rewrite or found.auto_host_rewrite)
-    ):
-        targets: tuple[Target, ...] = (target_of(found.cluster),)
+    retry = found.retry_policy
+    if found.cluster and _is_plain(found):
         return Action(
             "route",
-            targets,
+            (target_of(found.cluster),),
+            invalid_share=1.0 if found.cluster == INVALID_BACKEND else 0.0,
             timeout=found.timeout,
-            retries=found.retry_policy.num_retries if found.retry_policy else 0,
-            retry_on=found.retry_policy.retry_on if found.retry_policy else "",
+            retries=retry.num_retries if retry else 0,
+            retry_on=retry.retry_on if retry else "",
         )
     targets, invalid = _targets(found)
     return Action(
@@ -223,9 +218,21 @@ def _forward(found: _RouteAction) -> Action:
         or ("<the backend's hostname>" if found.auto_host_rewrite else "")
         or (f"<header {found.host_rewrite_header}>" if found.host_rewrite_header else ""),
         timeout=found.timeout,
-        retries=found.retry_policy.num_retries if found.retry_policy else 0,
-        retry_on=found.retry_policy.retry_on if found.retry_policy else "",
+        retries=retry.num_retries if retry else 0,
+        retry_on=retry.retry_on if retry else "",
         other="" if targets else "a cluster specifier of Envoy",
+    )
+
+
+def _is_plain(found: _RouteAction) -> bool:
+    return not (
+        found.request_mirror_policies
+        or found.prefix_rewrite
+        or found.regex_rewrite
+        or found.path_rewrite
+        or found.host_rewrite_literal
+        or found.auto_host_rewrite
+        or found.host_rewrite_header
     )
 
 
@@ -253,6 +260,7 @@ def _targets(found: _RouteAction) -> tuple[tuple[Target, ...], float]:
     return tuple(targets), invalid
 
 
+@lru_cache(maxsize=4096)
 def target_of(name: str, weight: int | None = None, share: float = 1.0) -> Target:
     """Return a cluster with the owner that its name tells."""
     owner = cluster_name_owner(name)

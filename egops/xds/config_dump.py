@@ -21,6 +21,7 @@ from egops.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+T = TypeVar("T")
 EMPTY = Raw()
 ADMIN = "type.googleapis.com/envoy.admin.v3."
 SECTIONS = (
@@ -38,6 +39,27 @@ SECTIONS = (
 def plain(raw: Raw) -> Any:
     """Return a raw value as plain JSON (dict, list, str, …); None for a field that was absent."""
     return msgspec.json.decode(raw) if raw else None
+
+
+def keys(raw: Raw) -> tuple[str, ...]:
+    """Return the keys of a raw object; none if it is absent or no object."""
+    if not raw:
+        return ()
+    try:
+        return tuple(_decode_keys(raw))
+    except msgspec.MsgspecError:
+        return ()
+
+
+_decode_keys = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def lenient(raw: Raw, kind: type[T]) -> T | None:
+    """Return a raw value as a struct; None if it is absent or of another shape."""
+    try:
+        return msgspec.json.decode(raw, type=kind) if raw else None
+    except msgspec.MsgspecError:
+        return None
 
 
 # ------------------------------------------------------------------ resources
@@ -268,8 +290,6 @@ class LoadAssignment(Struct, frozen=True, gc=False):
 
 # ------------------------------------------------------------------ sections
 
-T = TypeVar("T")
-
 
 class ErrorState(Struct, frozen=True, gc=False):
     """Why Envoy refused a listener: it keeps serving the old one, if there was one."""
@@ -491,7 +511,7 @@ class ConfigDump:
         return found
 
     def _list(self, raw: Raw, name: str, kind: type[T]) -> list[T]:
-        only = [("entries", list[kind], field(default_factory=list, name=name))]  # type: ignore[valid-type]
+        only: Any = [("entries", list[kind], field(default_factory=list, name=name))]  # type: ignore[valid-type]
         try:
             found: Any = msgspec.json.decode(raw, type=msgspec.defstruct("Section", only))
             return list(found.entries)

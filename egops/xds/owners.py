@@ -231,13 +231,18 @@ def listener_owner(listener: Listener) -> GatewayListener | PortName | Own | Non
     XDSNameSchemeV2 the name tells only the Gateway's port.
     """
     udp = listener.address.socket_address.protocol == "UDP"
-    match names.parse_listener(listener.name, udp=udp):
+    return listener_name_owner(listener.name, udp=udp)
+
+
+def listener_name_owner(name: str, *, udp: bool = False) -> GatewayListener | PortName | Own | None:
+    """Return what the name of a listener alone tells."""
+    match names.parse_listener(name, udp=udp):
         case OwnListenerName(purpose=purpose):
             return Own("readiness probe" if purpose == "ready" else "metrics")
         case PortName() as port:
             return port
-        case ListenerName() as name:
-            return gateway_listener(name)
+        case ListenerName() as found:
+            return gateway_listener(found)
         case _:
             return None
 

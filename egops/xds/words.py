@@ -158,8 +158,11 @@ def match_of(raw: Raw, *, grpc: bool = False) -> Match:
         return Match(other=(f"unreadable: {exc}",))
     path = _path(found)
     if not (found.headers or grpc or found.query_parameters or found.cookies):
-        other = _other(found)
-        return Match(path, other=other) if other else Match(path)
+        return Match(path, other=_other(found))
+    if len(found.headers) == 1 and not (grpc or found.query_parameters or found.cookies):
+        only = _header(found.headers[0])
+        if only.name == ":method" and only.type == "Exact" and only.invert is UNSET:
+            return Match(path, only.value, other=_other(found))
     method, headers = "", []
     call = _grpc(found) if grpc else None
     for header in found.headers:
@@ -200,6 +203,17 @@ def _path(found: _RouteMatch) -> Value | None:
 
 
 def _other(found: _RouteMatch) -> tuple[str, ...]:
+    # an absent field is the very default object: seven truth tests for each route are too slow
+    if (
+        found.connect_matcher is EMPTY
+        and found.path_match_policy is EMPTY
+        and found.grpc is EMPTY
+        and found.runtime_fraction is EMPTY
+        and found.tls_context is EMPTY
+        and found.dynamic_metadata is EMPTY
+        and found.filter_state is EMPTY
+    ):
+        return ()
     return tuple(name for name in _OTHER if getattr(found, name))
 
 
@@ -222,6 +236,8 @@ def _grpc(found: _RouteMatch) -> GrpcMethod | None:
 
 def _header(entry: _HeaderMatch) -> Value:
     invert = True if entry.invert_match else UNSET
+    if entry.string_match is not None:
+        return _value(entry.name, entry.string_match, invert=entry.invert_match)
     old = (
         ("Exact", entry.exact_match),
         ("Prefix", entry.prefix_match),
