@@ -38,7 +38,7 @@ def test_each_missing_permission_is_named(eg: EnvoyGateway, story: Story) -> Non
             resource = rule["resources"][0]
             access.grant([other for other in rules if other is not rule])
             wait_for(f"{resource} to be refused", partial(access.refused, rule))
-            run = doctor(kubeconfig=kubeconfig)
+            run = doctor("--window", "0s", kubeconfig=kubeconfig)
             if run.exit_code == 4 or run.report.get("crashed"):
                 pytest.fail(run.told())
             told = " ".join(forbidden(run)).lower() + run.stderr.lower()
