@@ -164,13 +164,11 @@ class _Canonical:
             if following >= self.end or self.text[following] >= 0x80:
                 return
             out.append(self.text[following])
-        if out[stray + 1] in _HEX and out[stray + 2] in _HEX:
+        if stray + 3 <= len(out) and out[stray + 1] in _HEX and out[stray + 2] in _HEX:
             last = out[size - 1]
             if not borrowed:
                 out.append(out[stray + 1])
             out[stray + 1 : stray + 3] = b"25"
             out.append(last)
-            if borrowed:
-                self.stray = -10
         elif borrowed:
             del out[size:]

@@ -1,0 +1,61 @@
+"""URI templates (`/v1/{user}/**`): turned into the regular expression that Envoy makes of them."""
+
+from __future__ import annotations
+
+import re
+
+from egops.xds.match_text import regex
+
+_LITERAL = r"a-zA-Z0-9-._~%!$&'()+,;:@=*"
+_PATH_GLOB = f"[{_LITERAL}]+"
+_TEXT_GLOB = f"[{_LITERAL}/]*"
+_TOKEN = re.compile(r"\{(?P<name>[A-Za-z][A-Za-z0-9_]*)(?:=(?P<inner>[^}]*))?\}|(?P<glob>\*\*?)|(?P<slash>/)|(?P<text>[^*{/]+)")  # fmt: skip
+
+
+def template_regex(template: str) -> str | None:
+    """Return the RE2 expression of a template, its variables as named groups; None if malformed."""
+    found = _expression(template, named=True)
+    return found if found is not None and regex(found) is not None else None
+
+
+def _expression(template: str, *, named: bool) -> str | None:
+    parts: list[str] = []
+    at = 0
+    while at < len(template):
+        token = _TOKEN.match(template, at)
+        if token is None:
+            return None
+        at = token.end()
+        if token["name"]:
+            inner = _PATH_GLOB
+            if token["inner"] is not None:
+                made = _expression(token["inner"], named=False)
+                if made is None:
+                    return None
+                inner = made
+            parts.append(f"(?P<{token['name']}>{inner})" if named else inner)
+        elif token["glob"]:
+            parts.append(_TEXT_GLOB if token["glob"] == "**" else _PATH_GLOB)
+        else:
+            parts.append(re.sub(r"[$()+.]", r"\\\g<0>", token[0]))
+    return "".join(parts)
+
+
+def rewrite(template: str, target: str, path: bytes) -> bytes | None:
+    """Return the path that a rewrite template makes of one that the template matches."""
+    expression = template_regex(template)
+    if expression is None:
+        return None
+    found = regex(expression).fullmatch(path)  # type: ignore[union-attr]
+    if found is None:
+        return None
+    out = bytearray()
+    for piece in re.split(r"(\{[A-Za-z][A-Za-z0-9_]*\})", target):
+        if piece.startswith("{"):
+            try:
+                out += found.group(piece[1:-1]) or b""
+            except (IndexError, KeyError):
+                return None
+        else:
+            out += piece.encode("utf-8")
+    return bytes(out)

@@ -1,0 +1,244 @@
+"""What Envoy's HTTP codec refuses before anybody looks for a route."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from egops.xds.match_request import Fields
+
+if TYPE_CHECKING:
+    from egops.xds.match_request import Headers, Request
+    from egops.xds.match_version import Behaviour
+    from egops.xds.walk_manager import Manager
+
+METHODS = frozenset(
+    b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL "
+    b"MOVE MSEARCH NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH "
+    b"SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
+)
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_AUTHORITY = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*")
+_TARGET = re.compile(rb"[!-~]+")
+_ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)(.*)", re.DOTALL)
+_HOST_PORT = re.compile(rb"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d+))?")
+_URL_HOST = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*")
+
+# fields of which Envoy keeps a single value: several lines are joined at once
+SINGLE = frozenset(
+    b"accept accept-encoding authorization cache-control content-type expect grpc-timeout if-match "
+    b"if-none-match origin pragma referer user-agent via x-client-trace-id x-forwarded-host "
+    b"x-forwarded-port grpc-accept-encoding access-control-request-method "
+    b"access-control-request-headers x-envoy-attempt-count content-encoding "
+    b"x-envoy-is-timeout-retry x-envoy-downstream-service-cluster x-envoy-original-path "
+    b"x-envoy-decorator-operation x-envoy-original-host x-envoy-downstream-service-node "
+    b"x-envoy-external-address x-forwarded-for x-forwarded-proto x-request-id :authority "
+    b"connection upgrade te content-length".split()
+)
+
+
+class Refusal(NamedTuple):
+    """An answer that Envoy gives by itself: the stage, its reason (Envoy's code), the status."""
+
+    stage: str
+    reason: str
+    status: int | None
+    location: str = ""
+
+
+@dataclass
+class Message:
+    """A request that got through the codec."""
+
+    method: bytes
+    path: bytes  # empty for a plain CONNECT
+    authority: bytes | None
+    fields: Fields = field(default_factory=Fields)
+    scheme: str = ""  # of an absolute target
+
+
+def read(request: Request, manager: Manager, how: Behaviour, *, tls: bool) -> Message | Refusal:
+    """Return the message that the codec hands on, or why it does not."""
+    if request.protocol in ("h2", "h3"):
+        return _read_binary(request, manager, how)
+    if refused := _characters(request) or _first_line(request, manager, how):
+        return refused
+    if refused := _limits(request, manager):
+        return refused
+    fields = _fields(request.headers, manager)
+    if isinstance(fields, Refusal):
+        return fields
+    hosts = fields.lines.pop(b"host", None)
+    authority = request.authority
+    if hosts is not None:
+        authority = b",".join(filter(None, [authority, *hosts]))
+    message = Message(request.method, request.target.strip(b" \t"), authority, fields)
+    if refused := _framing(fields) or _target(message, manager, tls=tls):
+        return refused
+    old = request.protocol in ("http/1.0", "http/0.9")
+    if old and not manager.http_protocol_options.accept_http_10:
+        return Refusal("codec", "low_version", 426)
+    if message.authority is None and old:
+        default = manager.http_protocol_options.default_host_for_http_10
+        message.authority = default.encode("utf-8") if default else None
+    if message.authority is None:
+        return Refusal("host", "missing_host_header", 400)
+    message.authority = message.authority.replace(b"\r", b"").strip(b" \t")
+    if not _AUTHORITY.fullmatch(message.authority):
+        return Refusal("codec", "http.invalid_authority", 400)
+    return message
+
+
+def _characters(request: Request) -> Refusal | None:
+    parts = [request.method, request.target, request.authority or b""]
+    parts += [part for header in request.headers for part in header]
+    if _CONTROL.search(b"".join(parts)):
+        return Refusal("codec", "http1.invalid_characters", 400)
+    return None
+
+
+def _first_line(request: Request, manager: Manager, how: Behaviour) -> Refusal | None:
+    method, target = request.method, request.target
+    known = method in METHODS or (method == b"QUERY" and how.query_method)
+    if manager.http_protocol_options.allow_custom_methods:
+        known = _TOKEN.fullmatch(method) is not None
+    if not known:
+        return Refusal("codec", "http1.codec_error: unknown method", 400)
+    if not _valid_target(target.strip(b" \t"), method):
+        return Refusal("codec", "http1.codec_error: invalid request target", 400)
+    return None
+
+
+def _valid_target(target: bytes, method: bytes) -> bool:
+    """Return whether the first line parses; whether the target makes sense is asked later."""
+    if not _TARGET.fullmatch(target):
+        return False
+    if target[:1] in (b"/", b"*"):
+        return True
+    host, rest = target, b""
+    if method != b"CONNECT":
+        found = _ABSOLUTE.fullmatch(target)
+        if found is None:
+            return False
+        host, rest = found[2], found[3]
+    else:
+        at = min((target.find(char) for char in (b"/", b"?") if char in target), default=-1)
+        host, rest = (target, b"") if at < 0 else (target[:at], target[at:])
+    return _URL_HOST.fullmatch(host) is not None and b"@@" not in host and b" " not in rest
+
+
+def _limits(request: Request, manager: Manager) -> Refusal | None:
+    count = manager.common_http_protocol_options.max_headers_count or 100
+    lines = len(request.headers) + (request.authority is not None)
+    size = len(request.target) + len(request.authority or b"")
+    size += sum(len(name) + len(value) for name, value in request.headers)
+    if size > (manager.max_request_headers_kb or 60) * 1024:
+        return Refusal("codec", "http1.headers_too_large", 431)
+    return Refusal("codec", "http1.too_many_headers", 431) if lines > count else None
+
+
+def _fields(headers: Headers, manager: Manager) -> Fields | Refusal:
+    lines: dict[bytes, list[bytes]] = {}
+    action = manager.common_http_protocol_options.headers_with_underscores_action
+    for written, value in headers:
+        name, colon, rest = written.partition(b":")
+        if colon:
+            value = rest + b":" + value
+        if b"\n" in value or not _TOKEN.fullmatch(name):
+            return Refusal("codec", "http1.codec_error: invalid header field", 400)
+        if b"_" in name and action == "REJECT_REQUEST":
+            return Refusal("codec", "http1.unexpected_underscore", 400)
+        if b"_" in name and action == "DROP_HEADER":
+            continue
+        lines.setdefault(name.lower(), []).append(value.replace(b"\r", b"").strip(b" \t"))
+    for name in SINGLE & lines.keys():
+        if len(lines[name]) > 1 and name != b"content-length":
+            lines[name] = [b",".join(filter(None, lines[name]))]
+    return Fields(lines)
+
+
+def _framing(fields: Fields) -> Refusal | None:
+    lengths = fields.lines.get(b"content-length")
+    if lengths is not None and (len(lengths) > 1 or not lengths[0].isdigit()):
+        return Refusal("codec", "http1.codec_error: invalid content-length", 400)
+    if b"transfer-encoding" in fields.lines:
+        if fields.one(b"transfer-encoding").lower() != b"chunked":
+            return Refusal("codec", "http1.invalid_transfer_encoding", 501)
+        if lengths is not None:
+            return Refusal("codec", "http1.content_length_and_chunked_not_allowed", 400)
+    return None
+
+
+def _target(message: Message, manager: Manager, *, tls: bool) -> Refusal | None:
+    """Split an absolute target into path and authority, and check the others."""
+    target, connect = message.path, message.method == b"CONNECT"
+    if not connect and (
+        target[:1] == b"/" or (message.method == b"OPTIONS" and target[:1] == b"*")
+    ):
+        return None
+    if manager.http_protocol_options.allow_absolute_url is False and not connect:
+        return None
+    if connect:
+        if not _valid_host(target) or not _HOST_PORT.fullmatch(target)[2]:  # type: ignore[index]
+            return Refusal("codec", "http1.invalid_url", 400)
+        message.authority, message.path = target, b""
+        return None
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None:
+        return Refusal("codec", "http1.invalid_url", 400)
+    scheme, rest = found[1].lower(), found[3]
+    host = found[2].partition(b"@")[2] if b"@" in found[2] else found[2]
+    if not _valid_host(host):
+        return Refusal("codec", "http1.invalid_url", 400)
+    if scheme not in (b"http", b"https"):
+        return Refusal("codec", "http1.invalid_scheme", 400)
+    if scheme == b"https" and not tls and manager.validates_scheme:
+        return Refusal("codec", "http1.https_url_on_plaintext_connection", 403)
+    message.authority, message.scheme = host, scheme.decode()
+    message.path = rest or b"/"
+    return None
+
+
+def _valid_host(host: bytes) -> bool:
+    found = _HOST_PORT.fullmatch(host)
+    return found is not None and int(found[2] or 0) <= 65535
+
+
+# ------------------------------------------------------------------ HTTP/2 and HTTP/3
+
+_H2_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_CONNECTION_FIELDS = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
+
+
+def _read_binary(request: Request, manager: Manager, how: Behaviour) -> Message | Refusal:
+    """Read an HTTP/2 or HTTP/3 request: what HTTP/1 answers with 400 resets the stream here."""
+    reset = Refusal("codec", f"{request.protocol}.invalid_header_field", None)
+    if not _TARGET.fullmatch(request.target) or not _TOKEN.fullmatch(request.method):
+        return reset
+    if not request.target.startswith((b"/", b"*")) and request.method != b"CONNECT":
+        return reset
+    for name, value in request.headers:
+        if not _H2_NAME.fullmatch(name.lower()) or _CONTROL.search(value) or b"\n" in value:
+            return reset
+        if name.lower() in _CONNECTION_FIELDS or (name.lower() == b"te" and value != b"trailers"):
+            return reset
+    fields = _fields(request.headers, manager)
+    if isinstance(fields, Refusal):
+        return Refusal("codec", fields.reason.replace("http1", request.protocol), fields.status)
+    authority = request.authority
+    hosts = fields.lines.pop(b"host", None)
+    if authority is None and hosts is not None:
+        authority = b",".join(hosts)
+    if authority is None:
+        return Refusal("host", "missing_host_header", 400)
+    if not _AUTHORITY.fullmatch(authority):
+        return reset
+    if len(cookies := fields.lines.get(b"cookie", [])) > 1:
+        fields.lines[b"cookie"] = [b"; ".join(cookies)]
+    del how
+    path = b"" if request.method == b"CONNECT" else request.target
+    return Message(request.method, path, authority, fields)

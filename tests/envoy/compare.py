@@ -1,0 +1,202 @@
+"""Run a real Envoy with generated tables, ask both sides the same requests, list what differs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from egops.envoy import running
+from egops.xds.config_dump import ConfigDump, plain
+from egops.xds.match_request import Request, decode, encode
+from egops.xds.walk import Verdict, Walker
+from egops.xds.walk_action import upstream_host, upstream_path
+from tests.envoy import tables, traffic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.envoy.traffic import Answer, Sent
+
+_ECHOES = itertools.count()
+API = tables.API
+ROUTER = {
+    "name": "envoy.filters.http.router",
+    "typed_config": {"@type": API + "extensions.filters.http.router.v3.Router"},
+}
+ALWAYS = {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 0, "runtime_key": "none"}}}}  # fmt: skip  # noqa: E501
+DETAILS = {
+    "mappers": [
+        {
+            "filter": ALWAYS,
+            "headers_to_add": [{"header": {"key": "x-details", "value": "%RESPONSE_CODE_DETAILS%"}}],
+        }
+    ]
+}
+
+
+def manager(route_config: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return an HTTP connection manager as a network filter."""
+    kind = "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    return {
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": {
+            "@type": API + kind,
+            "stat_prefix": "test",
+            "route_config": route_config,
+            "http_filters": [ROUTER],
+            "local_reply_config": DETAILS,
+            **settings,
+        },
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+
+
+def listener(
+    name: str, route_config: dict[str, Any], settings: dict[str, Any], port: int = 0
+) -> dict[str, Any]:
+    """Return a listener on a loopback port."""
+    return {
+        "name": name,
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [{"filters": [manager(route_config, settings)]}],
+    }
+
+
+def bootstrap(listeners: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a bootstrap: these listeners, a backend that tells what it got, an empty cluster."""
+    pipe = {"pipe": {"path": f"@egops-echo-{os.getpid()}-{next(_ECHOES)}"}}
+    got = [
+        {"header": {"key": "x-echo-path", "value": "%REQ(:PATH)%"}},
+        {"header": {"key": "x-echo-host", "value": "%REQ(:AUTHORITY)%"}},
+    ]
+    table = {
+        "name": "echo",
+        "virtual_hosts": [
+            {
+                "name": "echo",
+                "domains": ["*"],
+                "response_headers_to_add": got,
+                "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}],
+            }
+        ],
+    }
+    echo = {**listener("echo", table, {}), "address": pipe}
+    endpoint = {"lb_endpoints": [{"endpoint": {"address": pipe}}]}
+    return {
+        "static_resources": {
+            "listeners": [*listeners, echo],
+            "clusters": [
+                {"name": "echo", "load_assignment": {"cluster_name": "echo", "endpoints": [endpoint]}},
+                {"name": "empty", "load_assignment": {"cluster_name": "empty"}},
+            ],
+        }
+    }  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """What a run found."""
+
+    pairs: int = 0
+    tables: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+
+def to_request(sent: Sent, name: str) -> Request:
+    """Return what goes over the wire as the matcher's request."""
+    return Request(
+        method=encode(sent.method),
+        target=encode(sent.target),
+        authority=None if sent.authority is None else encode(sent.authority),
+        headers=tuple((encode(key), encode(value)) for key, value in sent.headers),
+        listener=name,
+        scheme="http",
+        source="127.0.0.1",
+        protocol=sent.version.lower(),
+    )
+
+
+def run(
+    seed: int, count: int, each: int, *, envoy: Path | None = None, cookies: bool = True
+) -> Tally:
+    """Compare `each` requests on each of `count` tables made from `seed`."""
+    rnd = Random(seed)
+    made = {
+        f"t{index}": (tables.route_config(rnd, cookies=cookies), tables.settings(rnd))
+        for index in range(count)
+    }
+    ports = dict(zip(made, free_ports(count), strict=True))
+    listeners = [listener(name, *parts, ports[name]) for name, parts in made.items()]
+    tally = Tally(tables=count)
+    with running(bootstrap(listeners), envoy=envoy) as server:
+        walker = Walker(ConfigDump.parse(server.config_dump()))
+        by_name = {entry.name: entry for entry in walker.listeners}
+        for name, (config, _) in made.items():
+            client = traffic.Client(ports[name])
+            for _ in range(each):
+                sent = traffic.request(rnd, config, ports[name])
+                answer = client.ask(sent)
+                verdict = walker.walk(to_request(sent, name), by_name[name])
+                tally.pairs += 1
+                tally.outcomes[verdict.outcome] = tally.outcomes.get(verdict.outcome, 0) + 1
+                if problem := difference(verdict, answer):
+                    tally.differences.append(f"seed {seed} {name}: {sent} -> {problem}; {answer}")
+            client.close()
+    return tally
+
+
+def difference(verdict: Verdict, answer: Answer) -> str:
+    """Return in what a verdict and Envoy's answer differ, or nothing."""
+    if answer.headers.get("x-echo-path") is not None:
+        return _forwarded(verdict, answer)
+    took = answer.headers.get("x-route")
+    if verdict.outcome == "unknown":
+        names = {route.route.name for route in (*verdict.maybe, verdict.route) if route}
+        return "" if took is None or took in names else f"unknown, of {sorted(names)}"
+    if verdict.status is not None and verdict.status != answer.status:
+        return f"status {verdict.status} ({verdict.outcome}, {verdict.refusal})"
+    details = answer.headers.get("x-details", "")
+    if verdict.outcome == "no_route" and details != "route_not_found":
+        return "no_route"
+    if verdict.outcome == "rejected":
+        wanted = verdict.refusal.reason if verdict.refusal else ""
+        return "" if wanted.split(":")[0].startswith(details.split("{")[0]) else f"rejected {wanted}"
+    if verdict.outcome == "redirect" and verdict.location != answer.headers.get("location"):
+        return f"location {verdict.location}"
+    expected = verdict.route.route.name if verdict.route else None
+    if expected is not None and verdict.outcome != "route" and took != expected:
+        return f"route {expected}"
+    if verdict.outcome == "route" and took != expected and details != "no_healthy_upstream":
+        return "" if verdict.status is not None else f"route {expected}"
+    return ""
+
+
+def _forwarded(verdict: Verdict, answer: Answer) -> str:
+    if verdict.outcome == "unknown":
+        return ""
+    if verdict.outcome != "route" or verdict.route is None or verdict.seen is None:
+        return f"{verdict.outcome} {verdict.refusal}"
+    if answer.headers.get("x-route") != verdict.route.route.name:
+        return f"route {verdict.route.route.name}"
+    action = plain(verdict.route.route.route)
+    path = decode(upstream_path(verdict.route, action, verdict.seen))
+    if path != answer.headers["x-echo-path"]:
+        return f"upstream path {path}"
+    host = upstream_host(action, verdict.seen)
+    if host is not None and decode(host) != answer.headers.get("x-echo-host", ""):
+        return f"upstream host {decode(host)}"
+    return ""
