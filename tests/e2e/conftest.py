@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def key(item: pytest.Item) -> tuple[int, int]:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         version = parameters.get("eg")
-        rank = versions().index(version) if version else len(versions())
+        rank = versions().index(version) if version in versions() else len(versions())
         return rank, 0 if "healthy" in item.path.stem else 1
 
     for item in items:
