@@ -13,6 +13,7 @@ from egops.monitoring.rules import rule_groups
 from egops.monitoring.values import values
 
 CASES = Path(__file__).resolve().parent.parent / "tests" / "alerts" / "cases"
+_WITH = re.compile(r"\{\{ with \$labels\.(\w+) \}\}(.*?)\{\{ \. \}\}(.*?)\{\{ end \}\}")
 _MARK = re.compile(r"\{\{ \$(labels\.)?(\w+)(?: \| \w+)? \}\}")
 
 
@@ -25,7 +26,7 @@ def cases() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_file(alert: str, of_alert: list[dict[str, Any]]) -> str:
-    """Return the text of a promtool test file: labels and annotations in full, as promtool wants."""
+    """Return the text of a promtool test file: labels and annotations in full."""
     rules = _alert_rules()
     made = {
         "rule_files": ["../full.yaml"],
@@ -70,9 +71,13 @@ def _expected(rule: dict[str, Any], labels: dict[str, str], value: str) -> dict[
     def replaced(mark: re.Match[str]) -> str:
         return str(labels.get(mark[2], "")) if mark[1] else value
 
+    def optional(found: re.Match[str]) -> str:
+        return f"{found[2]}{labels[found[1]]}{found[3]}" if labels.get(found[1]) else ""
+
     return {
         "exp_labels": {**labels, **rule["labels"]},
         "exp_annotations": {
-            key: _MARK.sub(replaced, text) for key, text in rule["annotations"].items()
+            key: _MARK.sub(replaced, _WITH.sub(optional, text))
+            for key, text in rule["annotations"].items()
         },
     }

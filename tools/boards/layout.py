@@ -146,40 +146,34 @@ class Board:
             .annotations([_annotation(annotation) for annotation in self.annotations])
             .variables([_datasource(), *(_variable(variable) for variable in self.variables)])
         )
-        number = 0
+        number = bottom = 0
+        places: list[model.GridPos] = []
         for title, panels in self.rows:
             number += 1
             board.with_row(build.Row(title).id(number))
-            for panel, place in _placed(panels):
+            places.append(model.GridPos(x=0, y=bottom, w=GRID_WIDTH, h=1))
+            row = _places(panels, bottom + 1)
+            for panel in panels:
                 number += 1
-                board.with_panel(_panel(panel, number).grid_pos(place))
-        return _absolute(board.build())
+                board.with_panel(_panel(panel, number))
+            places += row
+            bottom = max(place.y + place.h for place in row)
+        built = board.build()
+        # NOTE: the builder moves whatever stands at 0,0, so places are given when it is done
+        for made, place in zip(built.panels or [], places, strict=True):
+            made.grid_pos = place
+        return built
 
 
-def _placed(panels: Sequence[Panel]) -> list[tuple[Panel, model.GridPos]]:
-    """Return the panels of one row with their places, top of the row being line 0."""
-    placed, x, y, tallest = [], 0, 0, 0
+def _places(panels: Sequence[Panel], top: int) -> list[model.GridPos]:
+    """Return where the panels of one row stand, from left to right, then below."""
+    places, x, y, tallest = [], 0, top, 0
     for panel in panels:
         if x + panel.width > GRID_WIDTH:
             x, y, tallest = 0, y + tallest, 0
-        placed.append((panel, model.GridPos(x=x, y=y, w=panel.width, h=panel.height)))
+        places.append(model.GridPos(x=x, y=y, w=panel.width, h=panel.height))
         x, tallest = x + panel.width, max(tallest, panel.height)
-    return placed
-
-
-def _absolute(board: model.Dashboard) -> model.Dashboard:
-    """Move every row below the one before it: the panels were placed from the row's own top."""
-    top = bottom = 0
-    for panel in board.panels or []:
-        place = panel.grid_pos
-        assert place is not None
-        if panel.type_val == "row":
-            place.x, place.y, place.w, place.h = 0, bottom, GRID_WIDTH, 1
-            top = bottom = bottom + 1
-        else:
-            place.y += top
-            bottom = max(bottom, place.y + place.h)
-    return board
+    return places
 
 
 def _links() -> list[Any]:

@@ -53,9 +53,10 @@ SLO = Group(
             severity="critical",
             summary="Users get errors at a rate that spends the error budget in two days",
             description=(
-                "Gateway {{ $labels.gateway_envoyproxy_io_owning_gateway_name }} in namespace "
-                "{{ $labels.namespace }} spends its error budget {{ $value | humanize }} times as "
-                "fast as the objective of <slo.availability> % allows."
+                "In namespace {{ $labels.namespace }}"
+                "{{ with $labels.gateway_envoyproxy_io_owning_gateway_name }}, Gateway {{ . }}"
+                "{{ end }}, the error budget is spent {{ $value | humanize }} times as fast as the "
+                "objective of <slo.availability> % allows."
             ),
             code="EGD-503",
             default=True,
@@ -67,9 +68,10 @@ SLO = Group(
             severity="warning",
             summary="Users get errors at a rate that spends the error budget in five days",
             description=(
-                "Gateway {{ $labels.gateway_envoyproxy_io_owning_gateway_name }} in namespace "
-                "{{ $labels.namespace }} spends its error budget {{ $value | humanize }} times as "
-                "fast as the objective of <slo.availability> % allows."
+                "In namespace {{ $labels.namespace }}"
+                "{{ with $labels.gateway_envoyproxy_io_owning_gateway_name }}, Gateway {{ . }}"
+                "{{ end }}, the error budget is spent {{ $value | humanize }} times as fast as the "
+                "objective of <slo.availability> % allows."
             ),
             code="EGD-503",
         ),
