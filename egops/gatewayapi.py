@@ -88,6 +88,11 @@ PROMETHEUS_RULE = Kind("PrometheusRule", "monitoring.coreos.com", "prometheusrul
 
 # what tells whether a route, policy or Gateway is ours: rules that ask declare these
 OURS = (DEPLOYMENT, ENVOY_GATEWAY, GATEWAY_CLASS, GATEWAY, LISTENER_SET, X_LISTENER_SET)
+HELM_RELEASE = Kind("HelmRelease", "helm.toolkit.fluxcd.io", "helmreleases", ("v2",))
+APPLICATION = Kind("Application", "argoproj.io", "applications", ("v1alpha1",))
+# values of the gateway-helm chart: gather takes them out of values files and of the two above
+HELM_VALUES = Kind("HelmValues", "egops.dev", "helmvalues", ("v1",))
+
 ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE)
 EG_POLICY_KINDS = (
     BACKEND_TRAFFIC_POLICY, CLIENT_TRAFFIC_POLICY, ENVOY_EXTENSION_POLICY, ENVOY_PATCH_POLICY,
@@ -96,7 +101,8 @@ EG_POLICY_KINDS = (
 KINDS: tuple[Kind, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Kind)
 )
-DERIVED = {ENVOY_GATEWAY: CONFIG_MAP}  # kinds that are made of others, not listed from the API
+# kinds that are made of others, not listed from the API
+DERIVED = {ENVOY_GATEWAY: CONFIG_MAP, HELM_VALUES: HELM_RELEASE}
 BY_GROUP_KIND = {(kind.group, kind.name): kind for kind in KINDS}
 
 DEFAULT_CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"

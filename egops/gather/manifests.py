@@ -18,12 +18,15 @@ import orjson
 
 from egops.errors import InputError
 from egops.gatewayapi import (
+    APPLICATION,
     CONFIG_MAP,
     CONFIG_NAME,
     ENVOY_GATEWAY,
+    HELM_RELEASE,
     PARSE_ERROR,
     kind_of,
 )
+from egops.gather.helm_values import of_file, of_release
 from egops.gather.yaml_documents import DocumentError, documents, line_of
 from egops.snapshot import Broken, Kind, Origin, Resource, text
 
@@ -57,6 +60,8 @@ class Manifests:
         entries = value.get("items")
         if isinstance(entries, list) and kind_name.endswith("List"):
             self._add_list(entries, kind_name.removesuffix("List"), api_version, origin)
+            return
+        if not kind_name and not api_version and self._add_values(value, origin):
             return
         if not kind_name or not api_version:
             self.broken.append(Broken(origin.file, origin.line, _no_object(value)))
@@ -97,6 +102,16 @@ class Manifests:
         self.resources.setdefault(resource.kind, []).append(resource)
         if resource.kind == CONFIG_MAP and resource.name == CONFIG_NAME:
             self._keep(envoy_gateway_config(resource))
+        if resource.kind in (HELM_RELEASE, APPLICATION):
+            for derived in of_release(resource):
+                self._keep(derived)
+
+    def _add_values(self, value: dict[str, Any], origin: Origin) -> bool:
+        """Take a values file of the gateway-helm chart; tell whether it was one."""
+        derived = list(of_file(value, origin))
+        for resource in derived:
+            self._keep(resource)
+        return bool(derived)
 
 
 @dataclass(frozen=True)
