@@ -44,7 +44,11 @@ class SourceOptions:
     window: float = 10.0  # seconds between the two reads of counters
     log_lines: int = 2000
     strict: bool = False
-    prometheus: str = ""
+    prometheus: str = ""  # its URL; in a cluster one is looked for if none is given
+    prometheus_token: str = field(default="", repr=False)
+    prometheus_user: str = field(default="", repr=False)  # `user:password`
+    prometheus_ca: str = ""  # a file
+    prometheus_headers: tuple[str, ...] = field(default=(), repr=False)  # `X-Scope-OrgID: team`
     now: datetime | None = None  # the clock, for tests and `--at`
 
     @property

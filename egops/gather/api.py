@@ -10,7 +10,8 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from egops.errors import EgopsError, UnreachableError
-from egops.gather.http import Answer, NoAnswerError, fetch, refused, said_in
+from egops.gather.asker import Answer, NoAnswerError, said_in
+from egops.gather.http import fetch, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

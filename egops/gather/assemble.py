@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from egops.errors import EgopsError, InputError
+from egops.gather.envoy import Given, read_given
 from egops.gather.manifests import Manifests, load, ordered
-from egops.snapshot import Snapshot, Source, SourceType
+from egops.snapshot import Probe, Snapshot, Source, SourceType
 
 if TYPE_CHECKING:
     from egops.gather import Progress, SourceOptions, Wanted
-    from egops.snapshot import Proxy
+    from egops.gather.prometheus import Asked
 
 
 def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snapshot:
@@ -25,11 +27,10 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
         progress.start("files")
         manifests = load(source.files)
         progress.done("files", f"{manifests.documents} documents")
-    proxies: tuple[Proxy, ...] = ()
+    proxies, broken, in_time = Given()
     if source.config_dumps or source.admin:
-        from egops.gather.envoy import read_given  # noqa: PLC0415 - only when asked
-
-        proxies = read_given(source, wanted, progress)
+        proxies, broken, in_time = read_given(source, wanted, progress)
+    asked, unprobed = _prometheus(source, wanted)
     given = (*source.files, *source.config_dumps, *source.admin)
     return Snapshot(
         taken_at=taken_at,
@@ -37,12 +38,32 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
             SourceType.FILES if source.files else SourceType.ENVOY, context=", ".join(given)
         ),
         resources=ordered(manifests.resources),
-        broken=tuple(manifests.broken),
+        broken=(*manifests.broken, *broken),
         proxies=proxies,
-        notes=_notes(manifests),
+        unprobed=unprobed,
+        notes=_notes(manifests) + (asked.notes if asked else ()),
+        timed_out=not in_time,
+        prometheus=asked.results if asked else {},
         window_seconds=source.window,
         strict=source.strict,
     )
+
+
+def _prometheus(source: SourceOptions, wanted: Wanted) -> tuple[Asked | None, dict[Probe, str]]:
+    """Return what the Prometheus that the user named says, or why none was asked."""
+    if not wanted.queries and Probe.PROMETHEUS not in wanted.probes:
+        return None, {}
+    if not source.prometheus:
+        return None, {Probe.PROMETHEUS: "no Prometheus was given (--prometheus)"}
+    from egops.gather.http import Calls  # noqa: PLC0415 - only when asked
+    from egops.gather.prometheus import ask, named  # noqa: PLC0415 - its client is heavy
+
+    try:
+        return ask(named(source, Calls()), wanted.queries), {}
+    except InputError:
+        raise
+    except EgopsError as exc:
+        return None, {Probe.PROMETHEUS: exc.message}
 
 
 def _notes(manifests: Manifests) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from egops.gatewayapi import (
     SECRET,
 )
 from egops.gather.api import Api, StatusError, path_of
-from egops.gather.http import Calls, CutError
+from egops.gather.asker import CutError
+from egops.gather.http import Calls
 from egops.gather.kubeconfig import connect
 from egops.gather.manifests import envoy_gateway_config, ordered
 from egops.gather.pods import Pods
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from egops.gather import Progress, SourceOptions, Wanted
+    from egops.gather.prometheus import Asked
 
 OBJECTS = "objects"  # the name under which progress hears of the lists
 # groups that every API server has: their lists need not wait for discovery
@@ -95,7 +97,7 @@ class _Reading:
         self._absent: set[Kind] = set()
         self._unprobed: dict[Probe, str] = {}
         self._version = ""
-        self._prometheus: dict[str, Any] = {}
+        self._prometheus: Asked | None = None
 
     # -------------------------------------------------------------- what is to be done
 
@@ -214,15 +216,16 @@ class _Reading:
             self._version = text(found, "gitVersion")
 
     def _ask_prometheus(self) -> None:
-        from egops.gather.prometheus import ask_in_cluster  # noqa: PLC0415 - only if a rule asks
+        from egops.gather.prometheus import ask, found, named  # noqa: PLC0415 - if a rule asks
 
-        found = self._guarded(
-            lambda: ask_in_cluster(self.api, self.source, self.wanted.queries),
-            [],
-            Probe.PROMETHEUS,
-        )
-        if found is not FAILED:
-            self._prometheus = found
+        try:
+            api, source = self.api, self.source
+            prometheus = named(source, api.calls) if source.prometheus else found(api)
+            self._prometheus = ask(prometheus, self.wanted.queries)
+        except CutError:
+            raise
+        except EgopsError as exc:
+            self._unprobed[Probe.PROMETHEUS] = exc.message
 
     # -------------------------------------------------------------- what came of it
 
@@ -301,11 +304,11 @@ class _Reading:
             proxies=proxies,
             control_planes=control_planes,
             unprobed=unprobed,
-            notes=self.pods.notes,
+            notes=self.pods.notes + (self._prometheus.notes if self._prometheus else ()),
             kubernetes_version=self._version,
             window_seconds=self.source.window,
             strict=self.source.strict,
-            prometheus=self._prometheus,
+            prometheus=self._prometheus.results if self._prometheus else {},
             timed_out=not in_time,
         )
 

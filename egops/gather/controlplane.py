@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError
 from egops.gather.api import Api, pod_path
-from egops.gather.http import CutError
+from egops.gather.asker import CutError
 from egops.snapshot import CONTROL_PLANE_PROBES, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from egops.gather import SourceOptions, Wanted
+    from egops.gather.asker import Asker
     from egops.gather.draft import Draft
-    from egops.gather.portforward import Asker
     from egops.gather.workers import Workers
     from egops.snapshot import Resource
 

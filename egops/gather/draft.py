@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from egops.errors import EgopsError, InputError
-from egops.gather.http import CutError, said_in
+from egops.gather.asker import CutError, said_in
 from egops.snapshot import Answers, Probe
 from egops.xds.admin import Certificates, ClusterStatuses, ServerInfo, Stats
 from egops.xds.config_dump import ConfigDump
@@ -17,7 +17,7 @@ from egops.xds.config_dump import ConfigDump
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from egops.gather.portforward import Asker
+    from egops.gather.asker import Asker
     from egops.snapshot import Resource
 
 A = TypeVar("A", bound=Answers)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-import urllib3
-
-from egops.errors import InputError, TimeoutReached
+from egops.errors import EgopsError, InputError, TimeoutReached
 from egops.gather.draft import Draft
-from egops.gather.http import Calls, watched
 from egops.gather.manifests import read_bytes
-from egops.gather.portforward import UrlAsker
-from egops.gather.workers import Workers
-from egops.snapshot import PROXY_PROBES, Probe, Proxy
+from egops.snapshot import PROXY_PROBES, Broken, Probe, Proxy
 from egops.xds.config_dump import ConfigDump, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from egops.gather import Progress, SourceOptions, Wanted
-    from egops.gather.portforward import Asker
+    from egops.gather.asker import Asker
+    from egops.gather.workers import Workers
 
 FIRST = (
     Probe.SERVER_INFO, Probe.READY, Probe.STATS, Probe.CONFIG_DUMP, Probe.CLUSTERS, Probe.CERTS,
@@ -41,26 +38,44 @@ def wanted_of(wanted: Wanted, source: SourceOptions) -> frozenset[Probe]:
 # ------------------------------------------------------------------ URLs and saved dumps
 
 
-def read_given(source: SourceOptions, wanted: Wanted, progress: Progress) -> tuple[Proxy, ...]:
-    """Return the proxies behind `--admin` URLs and in `--config-dump` files, in the order given.
+class Given(NamedTuple):
+    """What URLs and files gave, what of it is no dump, and whether the time sufficed."""
 
-    A file that is no dump stops the command; a URL that does not answer is a proxy of failures
-    only, unless nothing else was given.
+    proxies: tuple[Proxy, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    in_time: bool = True
+
+
+def read_given(source: SourceOptions, wanted: Wanted, progress: Progress) -> Given:
+    """Return the proxies in `--config-dump` files and behind `--admin` URLs, in the order given.
+
+    A file that is no dump is broken input, a URL that does not answer is a proxy of failures only;
+    where that is all there is, it stops the command.
 
     Raises:
-        InputError: a file is no config dump.
+        InputError: no file is a config dump, and nothing else was given.
         UnreachableError: no URL answered, and nothing else was given.
     """
     probes = wanted_of(wanted, source)
-    proxies = [proxy for file in source.config_dumps for proxy in saved(file, probes, progress)]
+    proxies: list[Proxy] = []
+    broken: list[Broken] = []
+    stop: EgopsError | None = None
+    for file in source.config_dumps:
+        try:
+            proxies += saved(file, probes, progress)
+        except InputError as exc:
+            stop = stop or exc
+            broken.append(Broken(file, 0, exc.message))
     drafts: list[Draft] = []
+    in_time = True
     if source.admin:
-        drafts = _read_urls(source, probes, progress)
-        if not (source.files or source.config_dumps or any(draft.documents for draft in drafts)):
-            for draft in drafts:
-                if draft.error is not None:
-                    raise draft.error
-    return (*proxies, *(draft.frozen(Proxy, ()) for draft in drafts))
+        drafts, in_time = _read_urls(source, probes, progress)
+        stop = stop or next((draft.error for draft in drafts if draft.error), None)
+    answered = proxies or any(draft.documents for draft in drafts)
+    if stop is not None and not answered and not source.files:
+        raise stop
+    proxies += [draft.frozen(Proxy, ()) for draft in drafts]
+    return Given(tuple(proxies), tuple(broken), in_time)
 
 
 def saved(file: str, probes: Iterable[Probe], progress: Progress) -> list[Proxy]:
@@ -100,7 +115,14 @@ def _from_several(raw: bytes, name: str, error: InputError) -> list[Draft]:
     return drafts
 
 
-def _read_urls(source: SourceOptions, probes: frozenset[Probe], progress: Progress) -> list[Draft]:
+def _read_urls(
+    source: SourceOptions, probes: frozenset[Probe], progress: Progress
+) -> tuple[list[Draft], bool]:
+    import urllib3  # noqa: PLC0415 - files alone need no HTTP
+
+    from egops.gather.http import Calls, UrlAsker, watched  # noqa: PLC0415 - as above
+    from egops.gather.workers import Workers  # noqa: PLC0415 - as above
+
     urls = [_admin_url(url) for url in source.admin]
     drafts = [Draft(url) for url in urls]
     pool = watched(urllib3.PoolManager(num_pools=len(urls), maxsize=4))
@@ -123,7 +145,7 @@ def _read_urls(source: SourceOptions, probes: frozenset[Probe], progress: Progre
         draft.fail([Probe.PROXY_LOG], "an admin address has no log")
         if late:
             draft.fail(probes, late)
-    return drafts
+    return drafts, in_time
 
 
 def reader(
@@ -163,12 +185,12 @@ def reader(
 
 
 def _admin_url(url: str) -> str:
-    if "://" not in url:
-        url = f"http://{url}"
+    url = url if "://" in url else f"http://{url}"
     try:
-        parsed = urllib3.util.parse_url(url)
-    except urllib3.exceptions.LocationParseError:
-        raise InputError(f"{url} is no URL", hint="such as http://127.0.0.1:19000") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+        parsed = urlsplit(url)
+        good = parsed.scheme in ("http", "https") and parsed.hostname and parsed.port != 0
+    except ValueError:
+        good = False
+    if not good:
         raise InputError(f"{url} is no URL", hint="such as http://127.0.0.1:19000")
     return url.rstrip("/")

@@ -12,7 +12,6 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ import urllib3
 from urllib3 import exceptions as u3
 
 from egops.errors import AccessError, EgopsError, InputError, UnreachableError
+from egops.gather.asker import Answer, CutError, NoAnswerError, said_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 30
 CHUNK = 1 << 18
 SLOWEST = 1 << 20  # bytes in a second: a long answer gets more time only as fast as it comes
-
-
-class NoAnswerError(UnreachableError):
-    """Somebody took the connection and did not answer in time."""
-
-
-class CutError(EgopsError):
-    """The whole gathering ends: `--timeout`, Ctrl-C, or another source that failed for good."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a server said."""
-
-    status: int
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Call:
@@ -253,21 +236,6 @@ def refused(status: int, body: bytes, server: str) -> EgopsError:
     return UnreachableError(f"{server} answered {status}" + (f": {said}" if said else ""))
 
 
-def said_in(body: bytes) -> str:
-    """Return the reason in an error's body: a Status' message, or the first line of a text."""
-    import orjson  # noqa: PLC0415 - only to explain errors
-
-    head = body.lstrip()[:1]
-    if head == b"<":
-        return "an HTML page"
-    if head == b"{":
-        with contextlib.suppress(orjson.JSONDecodeError):
-            value = orjson.loads(body)
-            return str(value.get("message", "")) if isinstance(value, dict) else ""
-    line = body.decode("utf-8", "replace").strip().split("\n", 1)[0]
-    return line[:200]
-
-
 # ------------------------------------------------------------------ requests
 
 
@@ -346,3 +314,20 @@ def server_of(url: str) -> str:
     """Return the part of a URL that names the server, without user and password."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class UrlAsker:
+    """An admin address that can be reached directly."""
+
+    def __init__(self, url: str, pool: urllib3.PoolManager, calls: Calls, seconds: float) -> None:
+        """Take the URL without a path."""
+        self._url = url.rstrip("/")
+        self._pool, self._calls, self._seconds = pool, calls, seconds
+
+    def ask(self, path: str) -> Answer:
+        """Return the answer to a GET."""
+        headers = {"accept-encoding": "gzip", "user-agent": "egops"}
+        return fetch(self._pool, self._url + path, self._calls, self._seconds, headers)
+
+    def close(self) -> None:
+        """Do nothing: the pool keeps its connections."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from egops.gatewayapi import fleet_key, is_proxy
 from egops.gather import controlplane, envoy
+from egops.gather.controlplane import GATEWAYS
 from egops.gather.draft import Draft
 from egops.gather.portforward import Exec, PortForward
 from egops.snapshot import ControlPlane, Probe, Proxy, items, text
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from egops.gather import Progress, SourceOptions, Wanted
     from egops.gather.api import Api
-    from egops.gather.portforward import Asker
+    from egops.gather.asker import Asker
     from egops.gather.workers import Workers
     from egops.snapshot import Resource
 
@@ -95,6 +96,9 @@ class Pods:
         with self._lock:
             if late and not self._settled:
                 self.unprobed |= dict.fromkeys((*self._of_proxy, *self._of_gateway), late)
+            for name, drafts in ((envoy.PROXIES, self._proxies), (GATEWAYS, self._gateways)):
+                if drafts:
+                    self._progress.done(name, f"{len(drafts)} pods")
             return (
                 tuple(each.frozen(Proxy, self._of_proxy, late) for each in self._proxies),
                 tuple(each.frozen(ControlPlane, self._of_gateway, late) for each in self._gateways),
@@ -160,9 +164,9 @@ class Pods:
 
     def _ask_gateways(self) -> None:
         if self._gateways:
-            self._progress.start(controlplane.GATEWAYS, len(self._gateways))
+            self._progress.start(GATEWAYS, len(self._gateways))
         for draft in self._gateways:
-            if self._is_down(draft, self._of_gateway, controlplane.GATEWAYS):
+            if self._is_down(draft, self._of_gateway, GATEWAYS):
                 continue
             if Probe.METRICS in self._of_gateway:
                 asker = self._asker(draft, controlplane.METRICS_PORT)
@@ -175,7 +179,7 @@ class Pods:
                 self._workers.submit(controlplane.config_reader(draft, asker))
             if Probe.EG_LOG in self._of_gateway:
                 self._submit_log(draft, Probe.EG_LOG, "envoy-gateway")
-            self._progress.advance(controlplane.GATEWAYS)
+            self._progress.advance(GATEWAYS)
 
     def _submit_log(self, draft: Draft, probe: Probe, container: str) -> None:
         assert draft.pod is not None

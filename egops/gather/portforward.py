@@ -8,54 +8,21 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from egops.errors import EgopsError, UnreachableError
 from egops.gather.api import pod_path
-from egops.gather.http import CHUNK, Answer, NoAnswerError, fetch, read_capped
+from egops.gather.asker import Answer, NoAnswerError
+from egops.gather.http import CHUNK, read_capped
 
 if TYPE_CHECKING:
-    import urllib3
-
     from egops.gather.api import Api
-    from egops.gather.http import Calls
 
 CHANNELS = "v4.channel.k8s.io"
 DATA, ERROR = 0, 1  # of a port-forward
 STDOUT, STDERR, RESULT = 1, 2, 3  # of exec
-
-
-class Asker(Protocol):
-    """Something that answers GET requests: a pod's port or a URL."""
-
-    def ask(self, path: str) -> Answer:
-        """Return the answer to a GET, whatever its status.
-
-        Raises:
-            EgopsError: there is no answer; the message is a reason of one line.
-        """
-
-    def close(self) -> None:
-        """Let the connection go."""
-
-
-class UrlAsker:
-    """An admin address that can be reached directly."""
-
-    def __init__(self, url: str, pool: urllib3.PoolManager, calls: Calls, seconds: float) -> None:
-        """Take the URL without a path."""
-        self._url = url.rstrip("/")
-        self._pool, self._calls, self._seconds = pool, calls, seconds
-
-    def ask(self, path: str) -> Answer:
-        """Return the answer to a GET."""
-        headers = {"accept-encoding": "gzip", "user-agent": "egops"}
-        return fetch(self._pool, self._url + path, self._calls, self._seconds, headers)
-
-    def close(self) -> None:
-        """Do nothing: the pool keeps its connections."""
 
 
 class PortForward:
@@ -218,8 +185,8 @@ class Exec:
             body, _, status = ran.stdout.rpartition(b"\n")
             return Answer(int(status) if status.isdigit() else 0, body)
         raise UnreachableError(
-            "no container of the pod has curl or wget; Envoy's own image has not even a shell",
-            hint="use --via port-forward",
+            "no container of the pod has curl or wget, nor has Envoy's image a shell: "
+            "use --via port-forward"
         )
 
     def close(self) -> None:
