@@ -9,13 +9,16 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from egops.finding import Unjudged
-from egops.gatewayapi import EG, GATEWAY, GATEWAY_CLASS, is_ready
+from egops.gatewayapi import EG, GATEWAY, GATEWAY_CLASS, fleet_key, is_proxy, is_ready
+from egops.listeners import every_listener
 from egops.snapshot import Kind, Location, Probe, Ref, items, number, text
-from egops.xds.names import parse_fleet
+from egops.xds.names import ListenerName, PortName, parse_fleet, parse_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
+    from egops.listeners import Listener
     from egops.snapshot import ControlPlane, Proxy, Resource, Snapshot
     from egops.xds.admin import Sample
 
@@ -114,9 +117,14 @@ def fleets(proxies: Iterable[Proxy]) -> list[Fleet]:
 
 
 def counted(proxies: Iterable[Proxy], of: Iterable[Proxy]) -> str:
-    """Return `2 of 3 proxies`."""
-    total = len(tuple(of))
-    return f"{len(tuple(proxies))} of {total} {'proxies' if total != 1 else 'proxy'}"
+    """Return `2 of 3 proxies`, or `the proxy` where there is one."""
+    few, total = len(tuple(proxies)), len(tuple(of))
+    return f"{few} of {total} proxies" if total != 1 else "the proxy"
+
+
+def verb(subject: str, plural: str, singular: str = "") -> str:
+    """Return the verb in the number of what `counted` said: `reject` or `rejects`."""
+    return plural if subject.endswith("s") else singular or f"{plural}s"
 
 
 # ------------------------------------------------------------------ counters
@@ -209,18 +217,54 @@ def _key(sample: Sample) -> tuple[tuple[str, str], ...]:
 PRIVILEGED, SHIFT = 1024, 10000
 
 
-def container_ports(gateway: Resource, services: Iterable[Resource]) -> dict[int, int]:
-    """Return the container port of each port of a Gateway, as its Services say, else by the rule.
+def container_port(listener: Listener, fleet: str, services: Iterable[Resource]) -> int:
+    """Return the port Envoy binds for a listener: as the fleet's Service says, else by the rule.
 
-    Ports below 1024 are shifted by 10000, unless the Service says otherwise.
+    Ports below 1024 are shifted by 10000, unless the EnvoyProxy says otherwise.
     """
-    found: dict[int, int] = {}
-    for _, listener in items(gateway.spec, "listeners"):
-        if (port := number(listener, "port")) > 0:
-            found[port] = port + SHIFT if port < PRIVILEGED else port
     for service in services:
+        if not is_proxy(service) or fleet_key(service) != fleet:
+            continue
         for _, entry in items(service.spec, "ports"):
             target = entry.get("targetPort")
-            if number(entry, "port") in found and isinstance(target, int):
-                found[number(entry, "port")] = target
-    return found
+            if number(entry, "port") == listener.port and isinstance(target, int):
+                return target
+    return listener.port + SHIFT if listener.port < PRIVILEGED else listener.port
+
+
+def gateway_listener(
+    snapshot: Snapshot, fleet: Fleet, name: str, container_port: int = 0
+) -> Listener | None:
+    """Return the Gateway's listener behind an xDS listener, by its name or else by its port."""
+    gateways = {gateway.ref for gateway in fleet.gateways(snapshot)}
+    ports = {container_port, container_port - SHIFT} if container_port else set()
+    wanted = parse_listener(name)
+    for listener in every_listener(snapshot):
+        owner = listener.owner
+        if isinstance(wanted, ListenerName):
+            whose = (wanted.namespace, wanted.gateway, wanted.section)
+            if (listener.gateway.namespace, listener.gateway.name, listener.name) != whose:
+                continue
+            if (owner.kind != GATEWAY) == bool(wanted.set_name):
+                return listener
+        elif listener.gateway.ref in gateways:
+            port = wanted.port if isinstance(wanted, PortName) else 0
+            if listener.port == port or listener.port in ports:
+                return listener
+    return None
+
+
+def ago(moment: datetime | None, snapshot: Snapshot) -> str:
+    """Return `since 02:14 (31 min)`, or an empty string if the moment is unknown."""
+    if moment is None:
+        return ""
+    return f"since {moment.strftime('%H:%M')} ({age(moment, snapshot)})"
+
+
+def age(moment: datetime, snapshot: Snapshot) -> str:
+    """Return how long ago a moment is, in one unit: `31 min`."""
+    seconds = max(0, int((snapshot.taken_at - moment).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or (size == 60 and seconds >= 60):
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

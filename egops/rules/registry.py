@@ -14,7 +14,13 @@ from egops.rules.upgrade.modules import UPGRADE_MODULES
 if TYPE_CHECKING:
     from egops.rules import Rule
 
-DOCTOR_MODULES: tuple[str, ...] = ("gateway.gateway_class_not_found",)
+DOCTOR_MODULES: tuple[str, ...] = (
+    "gateway.gateway_class_not_found",
+    "xds.proxy_disconnected",
+    "xds.configuration_rejected",
+    "xds.listener_not_served",
+    "xds.proxy_not_ready",
+)
 
 RETIRED: frozenset[str] = frozenset()  # codes are never used again
 
