@@ -251,7 +251,7 @@ def show(
         proxy: what the column PROXY shows, if there are several.
         more: more keys of the JSON document.
     """
-    stream = click.get_binary_stream("stdout")
+    stream = sys.stdout.buffer
     if output == "json":
         for piece in json_pieces(what, rows, more):
             stream.write(piece)
@@ -285,7 +285,7 @@ def _table(
         headers = ("PROXY", *headers)
         cells = [(proxy(row), *line) for row, line in zip(rows, cells, strict=True)]
     screen = terminal()
-    stream = click.get_binary_stream("stdout")
+    stream = sys.stdout.buffer
     for piece in columns(headers, cells, width=screen.width, unicode=screen.unicode):
         stream.write(piece.encode(sys.stdout.encoding or "utf-8", "replace"))
 

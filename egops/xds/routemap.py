@@ -59,6 +59,17 @@ class Policy(Struct, frozen=True, gc=False):
     origin: str = field(name="from")
 
 
+class Written(Struct, frozen=True, gc=False):
+    """Where a rule is written; `file` is empty for objects of a cluster."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        """Return `shop/cart.yaml:31`."""
+        return f"{self.file}:{self.line}" if self.file else ""
+
+
 class RouteRow(Struct, frozen=True, gc=False):
     """One Envoy route; `source` is None for a `conflict`, an `own` route, or if nobody owns it."""
 
@@ -72,9 +83,12 @@ class RouteRow(Struct, frozen=True, gc=False):
     conflict: Conflict | UnsetType = UNSET
     own: str | UnsetType = UNSET  # what Envoy Gateway uses it for
     proxy: str | UnsetType = UNSET
+    proxies: tuple[str, ...] | UnsetType = UNSET  # all that have exactly this route
+    written: Written | UnsetType = UNSET  # where the rule stands, if its object is at hand
+    gone: str | UnsetType = UNSET  # why the object cannot have made this route now
 
     HEADERS: ClassVar = ("GATEWAY", "HOST", "MATCH", "OWNER", "ACTION")
-    WIDE: ClassVar = ("ROUTE", "TIMEOUT", "RETRIES", "POLICIES", "FILTERS")
+    WIDE: ClassVar = ("ROUTE", "TIMEOUT", "RETRIES", "POLICIES", "FILTERS", "WRITTEN", "GONE")
 
     def cells(self) -> tuple[str, ...]:
         """Return the columns of the table."""
@@ -96,6 +110,8 @@ class RouteRow(Struct, frozen=True, gc=False):
             str(action.retries or ""),
             ",".join(f"{policy.kind}/{policy.namespace}/{policy.name}" for policy in self.policies),
             ",".join(name.removeprefix("envoy.filters.http.") for name in self.filters),
+            "" if self.written is UNSET else str(self.written),
+            "" if self.gone is UNSET else self.gone,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +62,7 @@ def _print(dump: ConfigDump, wanted: str, output: str) -> None:
         names = (name.partition("ConfigDump")[0].lower() for name, _ in dump.raw_sections())
         held = ", ".join(dict.fromkeys(names))
         raise InputError(f"the dump has no section {wanted}", hint=f"it has {held}")
-    stream = click.get_binary_stream("stdout")
+    stream = sys.stdout.buffer
     if output == "yaml":
         import yaml
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
+from egops.cli.routes.map import map_
+
 
 @click.group()
 def routes() -> None:
     """Map Envoy's routes to HTTPRoute rules, and explain which one a request takes."""
+
+
+routes.add_command(map_)
