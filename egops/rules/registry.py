@@ -16,10 +16,19 @@ if TYPE_CHECKING:
 
 DOCTOR_MODULES: tuple[str, ...] = (
     "gateway.gateway_class_not_found",
+    "tls.secret_rejected",
     "xds.proxy_disconnected",
     "xds.configuration_rejected",
+    "xds.listener_warming",
+    "xds.cluster_warming",
+    "xds.proxies_disagree",
     "xds.listener_not_served",
+    "xds.route_not_served",
     "xds.proxy_not_ready",
+    "xds.proxy_version_mismatch",
+    "xds.proxy_not_live",
+    "xds.proxy_draining",
+    "xds.proxy_admin_unreachable",
 )
 
 RETIRED: frozenset[str] = frozenset()  # codes are never used again
