@@ -11,6 +11,8 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec import Struct
+
 from egops.xds.admin import Certificates, ClusterStatuses, ServerInfo, Stats
 from egops.xds.config_dump import ConfigDump
 
@@ -58,19 +60,31 @@ class Ref(NamedTuple):
         return f"{self.kind.name} {self.namespace}/{self.name}".replace(" /", " ")
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where an object was read: a cluster, or a file and the line where it starts."""
+class Origin(Struct, frozen=True):
+    """Where an object was read: a cluster, or a file and the line where it starts.
+
+    `locate` finds the line of a value: called for findings only, since it reads the text again.
+    """
 
     file: str = ""
     line: int = 0
-    locate: Callable[[Path], int] | None = field(default=None, repr=False, compare=False)
+    locate: Callable[[Path], int] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether file and line are the same."""
+        return isinstance(other, Origin) and (self.file, self.line) == (other.file, other.line)
+
+    def __hash__(self) -> int:
+        """Return the hash of file and line."""
+        return hash((self.file, self.line))
 
     def line_of(self, path: Path) -> int:
         """Return the line of the value at `path` (or its nearest parent); 0 if not from a file."""
         if not self.file:
             return 0
-        return (self.locate(path) if self.locate and path else 0) or self.line
+        if self.locate is None or (self.line and not path):
+            return self.line
+        return self.locate(path) or self.line
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class Location:
 
     ref: Ref
     path: Path = ()
-    origin: Origin = Origin()
+    origin: Origin = Origin()  # noqa: RUF009 - it is immutable
     api_version: str = ""
     section: str = ""  # listener, rule or pod, when the object alone does not say it
 
@@ -94,8 +108,7 @@ class Location:
         return self.origin.line_of(self.path)
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """A Kubernetes object as plain JSON. Treat `body` as read-only: a test compares it."""
 
     kind: Kind
@@ -406,11 +419,11 @@ class Snapshot:
 
     def get(self, ref: Ref) -> Resource | None:
         """Return the object, or None if it is not in the snapshot."""
-        return self._index.get(ref)
+        return self._of(ref.kind).get((ref.namespace, ref.name))
 
     def find(self, kind: Kind, namespace: str, name: str) -> Resource | None:
         """Return the object by its parts, or None."""
-        return self._index.get(Ref(kind, namespace if kind.namespaced else "", name))
+        return self._of(kind).get((namespace if kind.namespaced else "", name))
 
     def knows(self, kind: Kind) -> bool:
         """Return whether an object of this kind that is not here does not exist.
@@ -430,9 +443,13 @@ class Snapshot:
         return {}
 
     @cached_property
-    def _index(self) -> dict[Ref, Resource]:
-        found: dict[Ref, Resource] = {}
-        for resources in self.resources.values():
-            for resource in resources:
-                found.setdefault(resource.ref, resource)
+    def _index(self) -> dict[Kind, dict[tuple[str, str], Resource]]:
+        return {}
+
+    def _of(self, kind: Kind) -> dict[tuple[str, str], Resource]:
+        """Return the objects of a kind by namespace and name, indexed on first use."""
+        found = self._index.get(kind)
+        if found is None:
+            found = {(one.namespace, one.name): one for one in reversed(self.all(kind))}
+            self._index[kind] = found
         return found

@@ -1,7 +1,8 @@
 """The demo's world: a real Envoy, a backend on loopback, a recorded cluster with planted faults.
 
-The configuration is one that Envoy Gateway 1.3.0 generated. Envoy gets its listeners, routes, clusters, endpoints and secrets from files as it would from Envoy
-Gateway, so its admin port answers just as in a cluster. Addresses and ports are this machine's.
+The configuration is one that Envoy Gateway 1.3.0 generated. Envoy gets listeners, routes, clusters,
+endpoints and secrets from files as it would from Envoy Gateway, so its admin port answers just as
+in a cluster. Addresses and ports are this machine's.
 """
 
 from __future__ import annotations

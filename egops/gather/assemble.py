@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError, InputError
 from egops.gather.envoy import Given, read_given
-from egops.gather.manifests import Manifests, load, ordered
+from egops.gather.manifests import Manifests, load
 from egops.snapshot import Probe, Snapshot, Source, SourceType
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
         source=Source(
             SourceType.FILES if source.files else SourceType.ENVOY, context=", ".join(given)
         ),
-        resources=ordered(manifests.resources),
+        resources=manifests.resources,
         broken=(*manifests.broken, *broken),
         proxies=proxies,
         unprobed=unprobed,

@@ -28,12 +28,12 @@ from egops.gatewayapi import (
 )
 from egops.gather.helm_values import of_file, of_release
 from egops.gather.yaml_documents import DocumentError, documents, line_of
-from egops.snapshot import Broken, Kind, Origin, Resource, text
+from egops.snapshot import Broken, Origin, Resource, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from egops.snapshot import Path, Ref
+    from egops.snapshot import Kind, Path
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 1 << 30
@@ -44,11 +44,17 @@ TEMPLATE = "a template that was not rendered (run helm template or kustomize bui
 class Manifests:
     """What the files held. `foreign` counts objects of kinds that egops does not read."""
 
-    resources: dict[Kind, list[Resource]] = field(default_factory=dict)
+    by_kind: dict[Kind, dict[tuple[str, str], Resource]] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
     documents: int = 0
-    _seen: dict[Ref, Resource] = field(default_factory=dict)
+
+    @property
+    def resources(self) -> dict[Kind, tuple[Resource, ...]]:
+        """Return the objects of each kind, ordered by namespace and name."""
+        return {
+            kind: tuple(found[key] for key in sorted(found)) for kind, found in self.by_kind.items()
+        }
 
     def add(self, value: Any, origin: Origin) -> None:
         """Take one document: an object, a List, or something else (which is told)."""
@@ -56,77 +62,72 @@ class Manifests:
             what = type(value).__name__
             self.broken.append(Broken(origin.file, origin.line, f"a {what} is no object"))
             return
-        kind_name, api_version = text(value, "kind"), text(value, "apiVersion")
-        entries = value.get("items")
-        if isinstance(entries, list) and kind_name.endswith("List"):
+        kind_name, api_version = value.get("kind"), value.get("apiVersion")
+        if not (isinstance(kind_name, str) and isinstance(api_version, str)):
+            self._add_values(value, origin)
+            return
+        if kind_name.endswith("List") and isinstance(entries := value.get("items"), list):
             self._add_list(entries, kind_name.removesuffix("List"), api_version, origin)
             return
-        if not kind_name and not api_version and self._add_values(value, origin):
-            return
-        if not kind_name or not api_version:
-            self.broken.append(Broken(origin.file, origin.line, _no_object(value)))
-            return
-        group = api_version.rpartition("/")[0]
-        kind = kind_of(group, kind_name)
-        if kind is None:
-            label = f"{kind_name}.{group}" if group else kind_name
+        kind = kind_of(api_version.rpartition("/")[0], kind_name)
+        if kind is not None:
+            self._keep(Resource(kind, value, origin))
+        else:
+            label = ".".join(part for part in (kind_name, api_version.rpartition("/")[0]) if part)
             self.foreign[label] = self.foreign.get(label, 0) + 1
-            return
-        self._keep(Resource(kind, value, origin))
+
+    def _add_values(self, value: dict[str, Any], origin: Origin) -> None:
+        """Take a document that is no object: values of our chart, or nothing of ours."""
+        derived = list(of_file(value, origin))
+        for resource in derived:
+            self._keep(resource)
+        if not derived:
+            self.broken.append(Broken(origin.file, origin.line, _no_object(value)))
 
     def _add_list(self, entries: list[Any], kind: str, api_version: str, origin: Origin) -> None:
         for index, entry in enumerate(entries):
-            place = _Inside(origin, ("items", index))
             if isinstance(entry, dict) and kind and "kind" not in entry:
                 # the API leaves kind and apiVersion out of the items of a typed list
                 entry = {"apiVersion": api_version, "kind": kind, **entry}
-            self.add(entry, place.origin)
+            self.add(entry, Origin(origin.file, 0, _Inside(origin, index)))
 
     def _keep(self, resource: Resource) -> None:
-        if not resource.name:
+        name = resource.name
+        if not name:
             if text(resource.metadata, "generateName"):
                 return
             message = f"{resource.kind.name} without metadata.name"
             self.broken.append(Broken(resource.origin.file, resource.origin.line, message))
             return
-        first = self._seen.setdefault(resource.ref, resource)
+        known = self.by_kind.setdefault(resource.kind, {})
+        first = known.setdefault((resource.namespace, name), resource)
         if first is not resource:
             if first.body != resource.body:
                 here, there = resource.origin, first.origin
                 message = (
                     f"{resource.ref} is given twice and differs; the one at "
-                    f"{there.file}:{there.line} is judged"
+                    f"{there.file}:{there.line_of(())} is judged"
                 )
-                self.broken.append(Broken(here.file, here.line, message))
+                self.broken.append(Broken(here.file, here.line_of(()), message))
             return
-        self.resources.setdefault(resource.kind, []).append(resource)
-        if resource.kind == CONFIG_MAP and resource.name == CONFIG_NAME:
+        if name == CONFIG_NAME and resource.kind == CONFIG_MAP:
             self._keep(envoy_gateway_config(resource))
         if resource.kind in (HELM_RELEASE, APPLICATION):
             for derived in of_release(resource):
                 self._keep(derived)
 
-    def _add_values(self, value: dict[str, Any], origin: Origin) -> bool:
-        """Take a values file of the gateway-helm chart; tell whether it was one."""
-        derived = list(of_file(value, origin))
-        for resource in derived:
-            self._keep(resource)
-        return bool(derived)
 
-
-@dataclass(frozen=True)
 class _Inside:
-    """The origin of an item of a List: its lines are found through the List's path."""
+    """Finds lines inside an item of a List, through the List's path."""
 
-    outer: Origin
-    prefix: Path
+    __slots__ = ("index", "outer")
 
-    @property
-    def origin(self) -> Origin:
-        return Origin(self.outer.file, 0, self._locate)
+    def __init__(self, outer: Origin, index: int) -> None:
+        self.outer = outer
+        self.index = index
 
-    def _locate(self, path: Path) -> int:
-        return self.outer.line_of((*self.prefix, *path))
+    def __call__(self, path: Path) -> int:
+        return self.outer.line_of(("items", self.index, *path))
 
 
 def _no_object(value: dict[str, Any]) -> str:
@@ -323,9 +324,9 @@ def _explain(error: DocumentError, kept: _Text) -> str:
     return error.message
 
 
-def ordered(resources: dict[Kind, list[Resource]]) -> dict[Kind, tuple[Resource, ...]]:
+def ordered(resources: Mapping[Kind, Iterable[Resource]]) -> dict[Kind, tuple[Resource, ...]]:
     """Return the objects of each kind by namespace and name."""
     return {
-        kind: tuple(sorted(found, key=lambda r: (r.namespace, r.name)))
+        kind: tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
         for kind, found in resources.items()
     }

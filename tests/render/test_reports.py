@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from msgspec import structs
 
 import egops
 from egops.finding import Crash, Finding, Folded, Problem, Report, Severity, Skip, Suppressed
@@ -21,7 +22,7 @@ from tests.making import resource
 
 SCHEMA = json.loads((Path(egops.__file__).parent / "schema/report.schema.json").read_text())
 GATE = resource(GATEWAY, "public")
-ROUTE = replace(resource(HTTP_ROUTE, "cart"), origin=Origin("shop.yaml", 7, lambda _: 9))
+ROUTE = structs.replace(resource(HTTP_ROUTE, "cart"), origin=Origin("shop.yaml", 7, lambda _: 9))
 ROOT = Finding(
     "EGD-441",
     "update-rejected",

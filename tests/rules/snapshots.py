@@ -35,7 +35,7 @@ from typing import Any
 import orjson
 
 from egops.gatewayapi import KINDS
-from egops.gather.manifests import Manifests, ordered
+from egops.gather.manifests import Manifests
 from egops.gather.yaml_documents import DocumentError, documents
 from egops.snapshot import (
     ControlPlane,
@@ -68,7 +68,7 @@ def load_fixture(path: Path) -> Snapshot:
             else:
                 manifests.add(value, _origin(text, str(file), document.line, document.end))
     assert not manifests.broken, manifests.broken
-    return snapshot_of(ordered(manifests.resources), ours)
+    return snapshot_of(manifests.resources, ours)
 
 
 def _origin(text: str, file: str, start: int, end: int) -> Origin:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from egops.finding import CannotJudge, Problem
 from egops.rules.registry import RETIRED, all_rules
@@ -171,7 +172,7 @@ def test_rule_survives_damaged_objects(fixture: Path) -> None:
                     body = {**resource.body, field: bad}
                     twisted = (
                         *resources[:index],
-                        replace(resource, body=body),
+                        structs.replace(resource, body=body),
                         *resources[index + 1 :],
                     )
                     problems(
