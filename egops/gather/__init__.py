@@ -7,11 +7,13 @@ Every source gives the same Snapshot: a cluster, files, an Envoy's admin port, s
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from egops.rules import Rule
@@ -112,4 +114,18 @@ def gather(source: SourceOptions, wanted: Wanted, progress: Progress | None = No
     """
     from egops.gather.assemble import assemble  # noqa: PLC0415 - readers load heavy libraries
 
-    return assemble(source, wanted, progress or Quiet())
+    with collector_paused():
+        return assemble(source, wanted, progress or Quiet())
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking millions of fresh values that all stay alive."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()

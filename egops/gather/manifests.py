@@ -27,6 +27,7 @@ from egops.gatewayapi import (
     kind_of,
 )
 from egops.gather.helm_values import of_file, of_release
+from egops.gather.json_lines import item_spans
 from egops.gather.yaml_documents import DocumentError, documents, line_of
 from egops.snapshot import Broken, Origin, Resource, text
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 1 << 30
+MAX_COMPOSED = 1 << 22  # of one JSON object, to find a line in it
 TEMPLATE = "a template that was not rendered (run helm template or kustomize build first)"
 
 
@@ -163,23 +165,51 @@ def envoy_gateway_config(config_map: Resource) -> Resource:
 class _Text:
     """The text of a file, kept for the lines of findings."""
 
-    def __init__(self, raw: str, *, is_json: bool) -> None:
-        self.raw = raw
-        self.is_json = is_json
+    def __init__(self, source: str | bytes) -> None:
+        self.source = source
+
+    @cached_property
+    def raw(self) -> str:
+        return (
+            self.source.decode("utf-8", "replace")
+            if isinstance(self.source, bytes)
+            else self.source
+        )
 
     @cached_property
     def lines(self) -> list[str]:
         return self.raw.splitlines(keepends=True)
 
+    @cached_property
+    def spans(self) -> list[tuple[int, int]]:
+        return item_spans(self.raw)
+
     def slice(self, start: int, end: int) -> str:
         return "".join(self.lines[start - 1 : end])
 
     def origin(self, file: str, start: int, end: int) -> Origin:
+        """Return the origin of a YAML document that spans these lines."""
+
         def locate(path: Path) -> int:
             line = line_of(self.slice(start, end), path)
             return line + start - 1 if line else 0
 
         return Origin(file, start, locate)
+
+    def json_origin(self, file: str) -> Origin:
+        """Return the origin of a JSON document; its paths may lead into `items`."""
+        return Origin(file, 1, self._locate_json)
+
+    def _locate_json(self, path: Path) -> int:
+        if len(path) > 1 and path[0] == "items" and isinstance(path[1], int):
+            if path[1] >= len(self.spans):
+                return 1
+            start, end = self.spans[path[1]]
+            before, item = self.raw[:start], self.raw[start:end]
+            blank = len(item) - len(item.lstrip())
+            first = before.count("\n") + item[:blank].count("\n")
+            return first + line_of(item[blank:], path[2:])
+        return line_of(self.raw, path) if len(self.raw) < MAX_COMPOSED else 1
 
 
 def load(paths: Iterable[str]) -> Manifests:
@@ -290,11 +320,11 @@ def _load_text(raw: bytes, file: str, found: Manifests) -> None:
         except orjson.JSONDecodeError:
             pass  # YAML's flow style looks like this too
         else:
-            kept = _Text(raw.decode("utf-8", "replace"), is_json=True)
-            origin = kept.origin(file, 1, sys.maxsize)
-            for entry in value if isinstance(value, list) else [value]:
-                found.documents += 1
-                found.add(entry, origin)
+            origin = _Text(raw).json_origin(file)
+            found.documents += 1
+            if isinstance(value, list):
+                value = {"apiVersion": "v1", "kind": "List", "items": value}
+            found.add(value, origin)
             return
     try:
         decoded = raw.decode("utf-8-sig")
@@ -302,7 +332,7 @@ def _load_text(raw: bytes, file: str, found: Manifests) -> None:
         line = raw[: exc.start].count(b"\n") + 1
         found.broken.append(Broken(file, line, "the text is not UTF-8"))
         return
-    kept = _Text(decoded, is_json=False)
+    kept = _Text(decoded)
     for document in documents(decoded):
         found.documents += 1
         if isinstance(document, DocumentError):

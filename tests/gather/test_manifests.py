@@ -177,3 +177,20 @@ def test_an_omitted_namespace_is_default(tmp_path: Path) -> None:
     )
 
     assert load([str(file)]).resources[GATEWAY][0].ref.namespace == "default"
+
+
+@pytest.mark.parametrize("indent", [0, orjson.OPT_INDENT_2])
+@pytest.mark.parametrize("form", ["list", "array"])
+def test_every_item_of_a_json_file_has_its_own_line(tmp_path: Path, indent: int, form: str) -> None:
+    file = tmp_path / "many.json"
+    made = [{**service(f"s{n}"), "x": ['a"]},{', {"items": [1, [2]]}]} for n in range(20)]
+    document = {"metadata": {"items": []}, "apiVersion": "v1", "kind": "List", "items": made}
+    file.write_bytes(orjson.dumps(document if form == "list" else made, option=indent))
+    lines = file.read_text().splitlines()
+
+    found = load([str(file)]).resources[SERVICE]
+
+    assert len(found) == 20
+    for one in found:
+        assert f'"{one.name}"' in lines[one.at("metadata", "name").line - 1]
+        assert one.at().line == 1 if indent == 0 else lines[one.at().line - 1].strip() == "{"

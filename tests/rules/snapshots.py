@@ -74,7 +74,7 @@ def load_fixture(path: Path) -> Snapshot:
 def _origin(text: str, file: str, start: int, end: int) -> Origin:
     from egops.gather.manifests import _Text
 
-    return _Text(text, is_json=False).origin(file, start, end)
+    return _Text(text).origin(file, start, end)
 
 
 def snapshot_of(
