@@ -60,8 +60,10 @@ def address_not_assigned(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _problem(gateway: Resource, found: Condition, fleet: Fleet, snapshot: Snapshot) -> Problem:
     service = fleet.services[0] if fleet.services else None
+    remedy: tuple[str, ...]
     if service is None:
-        message, remedy = "no Service of its fleet exists", ("see why the fleet is not made",)
+        message = "no Service of its fleet exists"
+        remedy = ("see why the fleet is not made",)
     else:
         kind = service_type(service)
         external = entries(service.spec, "externalIPs")

@@ -103,11 +103,11 @@ def _problem(resource: Resource, pending: str, snapshot: Snapshot) -> Problem:
         evidence=tuple(evidence),
         remedy=tuple(remedy) or ("look at the log of Envoy Gateway, and restart it",),
         explains=("EGD-224",),
-        explains_refs=(str(resource.ref),)
-        + tuple(
+        explains_refs=tuple(
             str(gateway.ref)
             for gateway in snapshot.all(GATEWAY)
             if resource.kind == GATEWAY_CLASS
             and text(gateway.spec, "gatewayClassName") == resource.name
-        ),
+        )
+        or (str(resource.ref),),
     )
