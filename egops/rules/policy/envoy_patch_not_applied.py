@@ -111,8 +111,8 @@ def _resource_names(proxy: Proxy) -> Iterator[str]:
         return
     config = proxy.config
     yield from (listener.name for listener in config.listeners)
-    yield from (entry.name for entry in config.routes)
-    yield from (entry.name for entry in config.clusters)
+    yield from (entry.route_config.name for entry in config.route_configs)
+    yield from (entry.cluster.name for entry in config.clusters)
 
 
 def _scheme(snapshot: Snapshot) -> str:
