@@ -11,6 +11,7 @@ from egops.xds.match_request import decode
 from egops.xds.match_specs import HeaderSpec, MatchSpec, StringSpec
 from egops.xds.match_template import template_regex
 from egops.xds.match_text import Test, describe, full_match, string_test
+from egops.xds.paths import split_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,9 +116,13 @@ def _policy(policy: Any) -> Check:
     if expression is None:
         name = policy.get("name", "") if isinstance(policy, dict) else ""
         return Check("path", f"satisfies the extension {name}", lambda seen: None, _bare)  # noqa: ARG005
-    check = _regex("path template", expression)
-    check.expected = f"fits the template {template}"
-    return check
+    matches = full_match(expression)
+
+    def test(seen: Seen) -> bool | None:
+        # templates look at the path as it is, even where a table ignores path parameters
+        return matches(split_query(seen.path)[0]) if seen.path else False
+
+    return Check("path template", f"fits the template {template}", test, _bare)
 
 
 # ------------------------------------------------------------------ everything else

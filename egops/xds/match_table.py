@@ -8,6 +8,7 @@ still tested in full, in the order of the table, so the index can only save work
 from __future__ import annotations
 
 from bisect import insort
+from functools import cached_property
 from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -151,6 +152,15 @@ class _Index:
             if len(prefix) not in self.lengths:
                 insort(self.lengths, len(prefix))
         self.prefixes[prefix].append(at)
+
+    @cached_property
+    def by_path(self) -> list[tuple[str, int]]:
+        """Return path values with their places, sorted by path."""
+        return sorted(
+            (spec.path or spec.path_separated_prefix or spec.prefix or "", entry.index)
+            for entry in self.compiled
+            for spec in (entry.spec,)
+        )
 
     def candidates(self, seen: Seen) -> Iterator[Compiled]:
         """Yield the routes whose path may match, in the order of the table."""

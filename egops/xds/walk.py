@@ -34,7 +34,7 @@ from egops.xds.walk_filters import health_answer, may_reroute, sets_metadata_ear
 from egops.xds.walk_manager import Manager, Origin, Upgrade, prepare
 
 if TYPE_CHECKING:
-    from egops.xds.config_dump import ConfigDump, FilterChain, Listener
+    from egops.xds.config_dump import ConfigDump, FilterChain, Listener, LoadAssignment
     from egops.xds.match_request import Request, Seen
 
 OUTCOMES = (
@@ -138,6 +138,11 @@ class Walker:
         return frozenset(entry.cluster.name for entry in self.config.clusters)
 
     @cached_property
+    def endpoints(self) -> dict[str, LoadAssignment]:
+        """Return the load assignments by cluster; empty if the dump has none."""
+        return {entry.cluster_name: entry for entry in self.config.endpoints}
+
+    @cached_property
     def _configs(self) -> dict[str, Any]:
         return {
             entry.route_config.name: entry.route_config
@@ -208,7 +213,7 @@ class Walker:
         verdicts = [self.walk(request, listener) for listener in self.listeners_for(request)]
         if not verdicts:
             raise InputError("the dump has no listener for such requests")
-        best = min(verdicts, key=lambda verdict: _RANK[verdict.outcome])
+        best = min(verdicts, key=lambda verdict: RANK[verdict.outcome])
         if len(verdicts) > 1:
             best.others = [verdict for verdict in verdicts if verdict is not best]
         return best
@@ -272,7 +277,7 @@ class Walker:
             internal = need == "EXTERNAL_ONLY" and b"x-envoy-internal" in seen.fields.lines
             if not internal:
                 verdict.outcome, verdict.status = "redirect", 301
-                verdict.location = tls_redirect(seen)
+                verdict.location = tls_redirect(seen) if seen.path else None
                 return
         if host.virtual_host.matcher:
             verdict.outcome = "unknown"
@@ -311,7 +316,7 @@ def _claims_grpc(request: Request) -> bool:
     return is_grpc(b",".join(kinds).strip(b" \t"))
 
 
-_RANK = {
+RANK = {
     "route": 0,
     "direct_response": 0,
     "redirect": 1,

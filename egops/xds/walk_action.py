@@ -13,7 +13,6 @@ from egops.xds.match_text import replace_all
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from egops.xds.config_dump import Route
     from egops.xds.match_request import Seen
     from egops.xds.match_table import Compiled
 
@@ -112,9 +111,10 @@ def _redirect_path(compiled: Compiled, redirect: dict[str, Any], seen: Seen) -> 
 
 def _host(seen: Seen, scheme: str, *, has_port: bool) -> bytes:
     host = seen.authority
-    at = host.rfind(b"]:") + 1 if host.startswith(b"[") else host.rfind(b":")
-    if at <= 0:
+    at = host.rfind(b"]:") if host.startswith(b"[") else host.rfind(b":")
+    if at < 0:
         return host
+    at += host.startswith(b"[")
     port, received = host[at:], seen.forwarded_proto
     drop = has_port
     if scheme != received:
@@ -176,20 +176,3 @@ def upstream_host(action: dict[str, Any], seen: Seen) -> bytes | None:
         regex = pattern.get("regex", "") if isinstance(pattern, dict) else ""
         return replace_all(regex, spec.get("substitution", ""), bare) or seen.authority
     return None if action.get("auto_host_rewrite") else seen.authority
-
-
-def clusters_of(route: Route) -> list[tuple[str, int | None]]:
-    """Return the clusters a route sends to with their weights; None if it has no split."""
-    action = plain(route.route) if route.route else None
-    if not isinstance(action, dict):
-        return []
-    if isinstance(name := action.get("cluster"), str):
-        return [(name, None)]
-    weighted = action.get("weighted_clusters")
-    if isinstance(weighted, dict):
-        return [
-            (str(entry.get("name", "")), int(entry.get("weight", 0)))
-            for entry in weighted.get("clusters", [])
-            if isinstance(entry, dict)
-        ]
-    return []

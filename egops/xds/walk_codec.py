@@ -20,6 +20,7 @@ METHODS = frozenset(
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?::|$)")
 _AUTHORITY = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*")
 _TARGET = re.compile(rb"[!-~]+")
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)(.*)", re.DOTALL)
@@ -140,14 +141,17 @@ def _limits(request: Request, manager: Manager) -> Refusal | None:
 
 
 def _fields(headers: Headers, manager: Manager) -> Fields | Refusal:
+    lengths = [value.strip(b" \t") for name, value in headers if name.lower() == b"content-length"]
+    if len(lengths) > 1 or not all(value.isdigit() for value in lengths):
+        return Refusal("codec", "http1.codec_error: invalid content-length", 400)
+    if any(b"\n" in value or not _NAME.match(name) for name, value in headers):
+        return Refusal("codec", "http1.codec_error: invalid header field", 400)
     lines: dict[bytes, list[bytes]] = {}
     action = manager.common_http_protocol_options.headers_with_underscores_action
     for written, value in headers:
         name, colon, rest = written.partition(b":")
         if colon:
             value = rest + b":" + value
-        if b"\n" in value or not _TOKEN.fullmatch(name):
-            return Refusal("codec", "http1.codec_error: invalid header field", 400)
         if b"_" in name and action == "REJECT_REQUEST":
             return Refusal("codec", "http1.unexpected_underscore", 400)
         if b"_" in name and action == "DROP_HEADER":
@@ -160,13 +164,10 @@ def _fields(headers: Headers, manager: Manager) -> Fields | Refusal:
 
 
 def _framing(fields: Fields) -> Refusal | None:
-    lengths = fields.lines.get(b"content-length")
-    if lengths is not None and (len(lengths) > 1 or not lengths[0].isdigit()):
-        return Refusal("codec", "http1.codec_error: invalid content-length", 400)
     if b"transfer-encoding" in fields.lines:
         if fields.one(b"transfer-encoding").lower() != b"chunked":
             return Refusal("codec", "http1.invalid_transfer_encoding", 501)
-        if lengths is not None:
+        if b"content-length" in fields.lines:
             return Refusal("codec", "http1.content_length_and_chunked_not_allowed", 400)
     return None
 

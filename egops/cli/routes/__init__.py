@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from egops.cli.routes.explain import explain
 from egops.cli.routes.map import map_
 
 
@@ -12,4 +13,5 @@ def routes() -> None:
     """Map Envoy's routes to HTTPRoute rules, and explain which one a request takes."""
 
 
+routes.add_command(explain)
 routes.add_command(map_)
