@@ -93,7 +93,8 @@ class Draft:
             if answer.status == 200 or probe is Probe.READY:
                 self.keep(probe, answer.body)
             else:
-                said = f"{answer.status} {said_in(answer.body)}".strip()
+                said, status = said_in(answer.body), str(answer.status)
+                said = said if said.startswith(status) else f"{status} {said}".strip()
                 self.fail([probe], f"{path} answered {said}")
 
     def frozen(self, kind: type[A], probes: Iterable[Probe], late: str = "") -> A:

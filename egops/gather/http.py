@@ -53,8 +53,10 @@ class Call:
 
     def end(self) -> None:
         """Shut the socket down; whoever reads from it wakes up."""
-        with contextlib.suppress(OSError, AttributeError, ValueError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # of TLS too, without a goodbye
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                # the plain one, for TLS too: its own would take the socket from under the reader
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class Calls:
@@ -207,7 +209,7 @@ def _words(exc: BaseException, seconds: float) -> str:
         return f"TLS: certificate verify failed: {exc.verify_message}"
     if isinstance(exc, ssl.SSLError):
         return f"TLS: {(exc.reason or str(exc)).replace('_', ' ').lower()}"
-    if isinstance(exc, u3.ConnectTimeoutError):
+    if isinstance(exc, u3.ConnectTimeoutError) and not isinstance(exc, u3.NewConnectionError):
         return f"no connection within {seconds:g} s"
     known: dict[tuple[type[BaseException], ...], str] = {
         (u3.NameResolutionError, socket.gaierror): "no such host",

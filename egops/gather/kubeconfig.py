@@ -106,8 +106,12 @@ def connect(source: SourceOptions) -> Connection:
         raise InputError(f"the kubeconfig is not usable: {_line(exc)}", hint=OFFLINE) from None
     except yaml.YAMLError as exc:
         raise InputError(f"the kubeconfig is no YAML: {_line(exc)}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+    except (OSError, ValueError) as exc:
         raise InputError(f"the kubeconfig is not usable: {_line(exc)}") from None
+    except (TypeError, KeyError, AttributeError):
+        raise InputError("the kubeconfig is not usable: it has not the shape of one") from None
+    if not configuration.host:
+        raise InputError(f"the kubeconfig names no server for the context {context}")
     return Connection(configuration, context, _impersonation(source, user), Lock())
 
 
@@ -130,7 +134,7 @@ def _load(configuration: Any, paths: list[str], source: SourceOptions) -> tuple[
         named = os.environ.get("KUBECONFIG") or "~/.kube/config"
         raise InputError(f"no kubeconfig: {named} does not exist", hint=f"name one, {OFFLINE}")
     merger = KubeConfigMerger(os.pathsep.join(paths))  # type: ignore[no-untyped-call]
-    config = merger.config.value if merger.config is not None else {}
+    config = _plain(merger.config) if merger.config is not None else {}
     contexts = {_plain(entry).get("name"): _plain(entry) for entry in config.get("contexts") or []}
     known = ", ".join(sorted(map(str, contexts))) or "none"
     name = source.context or config.get("current-context")

@@ -133,7 +133,8 @@ class Pods:
                     f"{left} of {len(members)} proxies of {fleet or 'no Gateway'} were not read "
                     f"(--max-pods {limit})"
                 )
-        return [pod for members in fleets.values() for pod in members[:limit]]
+        chosen = [pod for members in fleets.values() for pod in members[:limit]]
+        return sorted(chosen, key=lambda pod: (pod.namespace, pod.name))
 
     def _is_asked_for(self, pod: Resource, fleet: str) -> bool:
         names = self._wanted.proxies

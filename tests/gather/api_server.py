@@ -26,9 +26,13 @@ class Request:
     """One request, and the means to answer it."""
 
     path: str
-    query: dict[str, str]
+    all: dict[str, list[str]]
     headers: Any
     http: BaseHTTPRequestHandler = field(repr=False)
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in self.all.items()}
 
     def send(
         self, status: int, body: bytes, content: str = "application/json", **headers: str
@@ -183,7 +187,7 @@ def serving(handle: Callable[[Request], None]) -> Iterator[str]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            query = parse_qs(parts.query, keep_blank_values=True)
             with contextlib.suppress(OSError):
                 handle(Request(parts.path, query, self.headers, self))
 
