@@ -6,13 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from egops.errors import InputError
+from egops.errors import EgopsError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+
+
+class QueryError(EgopsError):
+    """Prometheus refused a query: a syntax error, too many samples, a timeout of its own."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Selector:
         """Return the selector without the matchers of these labels."""
         kept = tuple(matcher for matcher in self.matchers if matcher.label not in labels)
         return Selector(self.name, self.pattern, kept)
+
+    def having(self, label: str) -> Selector:
+        """Return the selector limited to series that have a label."""
+        return Selector(self.name, self.pattern, (*self.matchers, Matcher(label, "!=", "")))
 
     def __str__(self) -> str:
         """Return the selector as PromQL."""

@@ -1,0 +1,272 @@
+"""Ask a live Prometheus every query that boards and alerts ask, and say why one has no data."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from egops.errors import InputError
+from egops.monitoring.metrics import ALWAYS, SOURCES, Metric, known
+from egops.monitoring.promql import QueryError, Selector, selectors, sides
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from egops.monitoring.metrics import Source
+    from egops.monitoring.questions import Question
+
+
+class Asked(Protocol):
+    """What is needed of a Prometheus; `egops.monitoring.prometheus.Prometheus` is one."""
+
+    def count(self, expr: str) -> int:
+        """Return how many series an expression has now."""
+
+    def metric_names(self) -> frozenset[str]:
+        """Return the names of all metrics."""
+
+    def targets(self) -> list[dict[str, Any]] | None:
+        """Return the active scrape targets, or None if that is not known."""
+
+
+class Verdict(StrEnum):
+    """What became of a query."""
+
+    DATA = "data"
+    QUIET = "quiet"  # no data, and that is right: nothing happened, feature not used
+    BLIND = "blind"  # no data, and something is missing that should be there
+    ERROR = "error"  # the query was refused
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One query and its verdict; `reason` and `fix` are clauses, `fix` may be empty."""
+
+    question: Question
+    verdict: Verdict
+    series: int = 0
+    reason: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the cluster can tell that Prometheus cannot; all of it may be unknown.
+
+    `version` is the running Envoy Gateway's, such as (1, 3). `switched_off` names EnvoyProxies
+    without Prometheus metrics, `filtered` those with a stats matcher.
+    """
+
+    version: tuple[int, ...] = ()
+    switched_off: tuple[str, ...] = ()
+    filtered: tuple[str, ...] = ()
+
+
+@dataclass
+class Verifier:
+    """Verifies queries against one Prometheus; what it learns serves the next query."""
+
+    prometheus: Asked
+    facts: Facts = field(default_factory=Facts)
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def verify(self, questions: Iterable[Question]) -> Iterator[Verified]:
+        """Yield a verdict for each query, in order. Only losing Prometheus itself raises."""
+        for question in questions:
+            yield self._verdict(question)
+
+    def _verdict(self, question: Question) -> Verified:
+        try:
+            count = self._count(question.expr)
+            if count:
+                return Verified(question, Verdict.DATA, count, "firing" if question.alert else "")
+            return self._empty(question)
+        except (QueryError, InputError) as exc:
+            return Verified(question, Verdict.ERROR, reason=str(exc))
+
+    def _empty(self, question: Question) -> Verified:
+        asked = selectors(question.expr)
+        missing = [selector for selector in asked if not self._count(str(selector))]
+        if not missing:
+            return Verified(question, Verdict.QUIET, reason=self._silent(question))
+        present = len(missing) < len(asked)
+        reasons = [self._missing(selector) for selector in missing]
+        verdict, reason, fix = max(reasons, key=lambda found: _RANK[found[0]])
+        if present and verdict is Verdict.BLIND and _is_either_or(question.expr):
+            verdict = Verdict.QUIET
+            reason = f"one of its spellings is there and silent ({reason})"
+        return Verified(question, verdict, reason=reason, fix=fix)
+
+    def _silent(self, question: Question) -> str:
+        if "absent(" in question.expr or any(self._count(side) for side in sides(question.expr)):
+            return "its condition is not met"
+        if "[" in question.expr:
+            return "there are series, but not yet two samples in the window"
+        return "there are series, but none fits another"
+
+    def _count(self, expr: str) -> int:
+        if expr not in self._counts:
+            self._counts[expr] = self.prometheus.count(expr)
+        return self._counts[expr]
+
+    def _missing(self, selector: Selector) -> tuple[Verdict, str, str]:
+        """Return why a selector matches nothing: verdict, reason, fix."""
+        name = selector.name or selector.pattern
+        if self._exists(selector):
+            return self._no_match(selector, known(name))
+        metric = known(name)
+        if metric is None:
+            return Verdict.BLIND, f"nothing exports {name}", ""
+        if not metric.source.markers:
+            return self._no_rules(metric)
+        if not self._scraped(metric.source):
+            return self._not_scraped(metric.source)
+        return self._not_born(metric)
+
+    def _scraped(self, source: Source) -> bool:
+        return any(self._count(marker) for marker in source.markers)
+
+    def _exists(self, selector: Selector) -> bool:
+        if selector.name:
+            return selector.name in self._names
+        pattern = re.compile(selector.pattern)
+        return any(pattern.fullmatch(name) for name in self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return self.prometheus.metric_names()
+
+    def _no_match(self, selector: Selector, metric: Metric | None) -> tuple[Verdict, str, str]:
+        """Explain a metric that exists and yet does not match: a label, a value, or the past."""
+        name = selector.name or selector.pattern
+        if not self._count(str(Selector(selector.name, selector.pattern, ()))):
+            return self._gone(metric, name)
+        for matcher in selector.matchers:
+            if self._count(str(selector.without(matcher.label))):
+                return self._label(selector, matcher.label, str(matcher))
+        shown = ", ".join(str(matcher) for matcher in selector.matchers)
+        return Verdict.QUIET, f"no series of {name} has {shown}", ""
+
+    def _gone(self, metric: Metric | None, name: str) -> tuple[Verdict, str, str]:
+        if metric is not None and metric.source.markers:
+            down = self._down(metric.source)
+            if not self._scraped(metric.source):
+                gone = down or f"{metric.source.name} was scraped and is no longer"
+                return Verdict.BLIND, gone, metric.source.fix
+        return Verdict.QUIET, f"{name} existed and has no series now", ""
+
+    def _label(self, selector: Selector, label: str, matcher: str) -> tuple[Verdict, str, str]:
+        has = self._count(str(selector.without(label).having(label)))
+        name = selector.name or selector.pattern
+        if label in _TARGET_LABELS and not has:
+            fix = f"make the scrape add the label {label}"
+            return Verdict.BLIND, f"series of {name} have no label {label}", fix
+        return Verdict.QUIET, f"no series of {name} has {matcher}", ""
+
+    def _no_rules(self, metric: Metric) -> tuple[Verdict, str, str]:
+        name = metric.source.name
+        if name.startswith("recording"):
+            if self._count(f'{{__name__=~"{_OUR_RULES}"}}'):
+                return Verdict.QUIET, f"born with {metric.birth}", ""
+            return Verdict.BLIND, f"the {name} are not loaded, or never had data", metric.source.fix
+        return Verdict.QUIET, f"{name} is not set up", metric.source.fix
+
+    def _not_scraped(self, source: Source) -> tuple[Verdict, str, str]:
+        if source.name == "the rate limit service" and not self._uses_global_limits:
+            return (
+                Verdict.QUIET,
+                "global rate limiting is not used, or its service is not scraped",
+                (source.fix),
+            )
+        if source.name == "Envoy" and self.facts.switched_off:
+            which = ", ".join(self.facts.switched_off)
+            fix = "remove telemetry.metrics.prometheus.disable"
+            return Verdict.BLIND, f"metrics are switched off in EnvoyProxy {which}", fix
+        return Verdict.BLIND, self._down(source) or self._untargeted(source), source.fix
+
+    def _down(self, source: Source) -> str:
+        """Return `target X is down: why` when a target that looks like the source's is down."""
+        for target in self._targets or []:
+            url = str(target.get("scrapeUrl", ""))
+            if target.get("health") == "down" and _looks_like(source, url, target):
+                error = str(target.get("lastError", "")).strip() or "no reason given"
+                return f"the scrape of {url} fails: {error[:160]}"
+        return ""
+
+    def _untargeted(self, source: Source) -> str:
+        if self._targets is None:
+            return f"{source.name} is not scraped"
+        up = Counter(target.get("health") for target in self._targets)
+        return f"{source.name} is not scraped: none of {sum(up.values())} targets is one"
+
+    @cached_property
+    def _targets(self) -> list[dict[str, Any]] | None:
+        return self.prometheus.targets()
+
+    @property
+    def _uses_global_limits(self) -> bool:
+        return any(name.startswith("envoy_cluster_ratelimit_") for name in self._names)
+
+    def _not_born(self, metric: Metric) -> tuple[Verdict, str, str]:
+        """Explain a metric whose exporter is scraped: release, feature, event, filter."""
+        version = self.facts.version
+        shown = ".".join(map(str, version[:3]))
+        if metric.since and version and version < _numbers(metric.since):
+            return Verdict.QUIET, f"Envoy Gateway {shown} has it not (since {metric.since})", ""
+        if metric.until and (not version or version[:2] > _numbers(metric.until)):
+            return Verdict.QUIET, f"its name up to {metric.until}; later releases have another", ""
+        if metric.birth != ALWAYS:
+            before = (
+                f", and Envoy Gateway before {metric.since} has it not"
+                if (metric.since and not version)
+                else ""
+            )
+            return Verdict.QUIET, f"born with {metric.birth}{before}", ""
+        if metric.since and not version:
+            return (
+                Verdict.QUIET,
+                f"Envoy Gateway before {metric.since} has it not",
+                ("say which release runs: --eg-version"),
+            )
+        if metric.source.name == "Envoy":
+            which = f" ({', '.join(self.facts.filtered)})" if self.facts.filtered else ""
+            fix = f"let it through telemetry.metrics.matches of the EnvoyProxy{which}"
+            return Verdict.BLIND, "Envoy is scraped, but this statistic is filtered out", fix
+        return Verdict.BLIND, f"{metric.source.name} is scraped, but exports no such metric", ""
+
+
+_RANK = {Verdict.QUIET: 0, Verdict.DATA: 0, Verdict.BLIND: 1, Verdict.ERROR: 2}
+_TARGET_LABELS = frozenset({"job", "namespace", "pod", "instance", "container"})
+_OUR_RULES = "gateway:envoy_.+|runner:watchable_.+"
+_SIGNS = {
+    "Envoy": re.compile(r"/stats/prometheus"),
+    "Envoy Gateway": re.compile(r":19001/metrics"),
+    "the rate limit service": re.compile(r":19001/metrics"),
+    "kube-state-metrics": re.compile(r"kube-state-metrics|:8080/metrics"),
+    "cAdvisor": re.compile(r"/metrics/cadvisor"),
+}
+
+
+def _looks_like(source: Source, url: str, target: dict[str, Any]) -> bool:
+    sign = _SIGNS.get(source.name)
+    if sign is None or not (sign.search(url) or sign.search(str(target.get("scrapePool", "")))):
+        return False
+    pod = str((target.get("labels") or {}).get("pod", ""))
+    if source.name == "the rate limit service":
+        return "ratelimit" in pod
+    return not (source.name == "Envoy Gateway" and "ratelimit" in pod)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _is_either_or(expr: str) -> bool:
+    return re.search(r"\bor\b", expr) is not None
+
+
+assert set(_SIGNS) <= set(SOURCES)
