@@ -11,6 +11,7 @@ import click
 from egops import __version__
 from egops.cli.demo import demo
 from egops.cli.doctor import doctor
+from egops.cli.inspect import inspect
 from egops.cli.routes import routes
 from egops.cli.rules import rule, rules
 from egops.errors import EgopsError, ExitCode, InputError
@@ -69,7 +70,7 @@ def root() -> None:
     """
 
 
-for command in (demo, doctor, routes, rule, rules):
+for command in (demo, doctor, inspect, routes, rule, rules):
     root.add_command(command)
 
 
