@@ -108,7 +108,10 @@ class Story:
 
 
 def _matches(finding: dict[str, Any], codes: tuple[str, ...], where: str) -> bool:
-    return finding["code"] in codes and f"{place(finding)}/".startswith(where.rstrip("/") or "")
+    # info tells of what was: a counter that stands still after the repair
+    loud = finding["severity"] != "info"
+    here = f"{place(finding)}/".startswith(where)
+    return loud and here and finding["code"] in codes
 
 
 def conditions(kind: str, namespace: str, name: str) -> list[str]:
