@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError, InputError
-from egops.gather.envoy import Given, read_given
+from egops.gather.envoy import Given, read_given, shown
 from egops.gather.manifests import Manifests, load
 from egops.snapshot import Probe, Snapshot, Source, SourceType
 
@@ -31,7 +31,7 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
     if source.config_dumps or source.admin:
         proxies, broken, in_time = read_given(source, wanted, progress)
     asked, unprobed = _prometheus(source, wanted)
-    given = (*source.files, *source.config_dumps, *source.admin)
+    given = (*source.files, *source.config_dumps, *map(shown, source.admin))
     return Snapshot(
         taken_at=taken_at,
         source=Source(

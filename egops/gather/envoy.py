@@ -124,14 +124,14 @@ def _read_urls(
     from egops.gather.workers import Workers  # noqa: PLC0415 - as above
 
     urls = [_admin_url(url) for url in source.admin]
-    drafts = [Draft(url) for url in urls]
+    drafts = [Draft(shown(url)) for url in urls]
     pool = watched(urllib3.PoolManager(num_pools=len(urls), maxsize=4))
     calls = Calls()
     progress.start(PROXIES, len(urls))
     with Workers(source.concurrency) as workers:
         try:
-            for draft in drafts:
-                asker = UrlAsker(draft.name, pool, calls, source.request_timeout)
+            for url, draft in zip(urls, drafts, strict=True):
+                asker = UrlAsker(url, pool, calls, source.request_timeout)
                 workers.submit(reader(draft, asker, probes, source, workers, progress))
             in_time = workers.wait(source.timeout or None)
         finally:
@@ -140,7 +140,7 @@ def _read_urls(
     progress.done(PROXIES)
     late = "" if in_time else f"timed out after {source.timeout:g} s"
     if late and not any(draft.documents for draft in drafts):
-        raise TimeoutReached(f"no answer from {urls[0]} within {source.timeout:g} s")
+        raise TimeoutReached(f"no answer from {drafts[0].name} within {source.timeout:g} s")
     for draft in drafts:
         draft.fail([Probe.PROXY_LOG], "an admin address has no log")
         if late:
@@ -192,5 +192,12 @@ def _admin_url(url: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise InputError(f"{url} is no URL", hint="such as http://127.0.0.1:19000")
+        raise InputError(f"{shown(url)} is no URL", hint="such as http://127.0.0.1:19000")
     return url.rstrip("/")
+
+
+def shown(url: str) -> str:
+    """Return a URL without user and password."""
+    scheme, mark, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"

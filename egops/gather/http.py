@@ -14,7 +14,7 @@ import threading
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3 import exceptions as u3
@@ -322,14 +322,17 @@ class UrlAsker:
     """An admin address that can be reached directly."""
 
     def __init__(self, url: str, pool: urllib3.PoolManager, calls: Calls, seconds: float) -> None:
-        """Take the URL without a path."""
-        self._url = url.rstrip("/")
+        """Take the URL without a path; user and password in it are sent as credentials."""
+        parsed = urllib3.util.parse_url(url)
+        self._url = parsed._replace(auth=None).url.rstrip("/")
+        self._headers = {"accept-encoding": "gzip", "user-agent": "egops"}
+        if parsed.auth:
+            self._headers |= urllib3.util.make_headers(basic_auth=unquote(parsed.auth))
         self._pool, self._calls, self._seconds = pool, calls, seconds
 
     def ask(self, path: str) -> Answer:
         """Return the answer to a GET."""
-        headers = {"accept-encoding": "gzip", "user-agent": "egops"}
-        return fetch(self._pool, self._url + path, self._calls, self._seconds, headers)
+        return fetch(self._pool, self._url + path, self._calls, self._seconds, self._headers)
 
     def close(self) -> None:
         """Do nothing: the pool keeps its connections."""
