@@ -42,7 +42,8 @@ def act(compiled: Compiled, seen: Seen, clusters: Collection[str] | None) -> Act
     if route.redirect:
         redirect = plain(route.redirect)
         status = REDIRECTS.get(redirect.get("response_code", ""), 301)
-        return Action("redirect", status, location(compiled, redirect, seen))
+        target = location(compiled, redirect, seen) if seen.path else None
+        return Action("redirect", status, target)
     if route.route:
         return Action("route", _missing(plain(route.route), seen, clusters))
     if route.non_forwarding_action:
@@ -118,7 +119,7 @@ def _host(seen: Seen, scheme: str, *, has_port: bool) -> bytes:
     port, received = host[at:], seen.forwarded_proto
     drop = has_port
     if scheme != received:
-        drop |= (received, port) in (("https", b":443"), ("http", b":80"))
+        drop |= (received.lower(), port) in (("https", b":443"), ("http", b":80"))
     return host[:at] if drop else host
 
 

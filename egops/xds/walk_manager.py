@@ -138,8 +138,8 @@ def prepare(
             return refused
     authority = _authority(message.authority or b"", manager, seen_from.port)
     fields, forwarded = _sanitize(message.fields, manager, how, seen_from)
-    scheme = message.scheme or (forwarded if forwarded in ("http", "https") else "")
-    scheme = scheme or seen_from.proto
+    said = forwarded.lower()
+    scheme = message.scheme or (said if said in ("http", "https") else seen_from.proto)
     change = manager.scheme_header_transformation
     if change is not None and change.scheme_to_overwrite:
         scheme = change.scheme_to_overwrite

@@ -196,7 +196,7 @@ def _noise(rnd: Random) -> list[tuple[str, str]]:
     if rnd.random() < 0.03:
         found.append((rnd.choice(["x_under", "a_b"]), "1"))
     if rnd.random() < 0.06:
-        found.append(("x-forwarded-proto", rnd.choice(["https", "http", "ws", ""])))
+        found.append(("x-forwarded-proto", rnd.choice(["https", "http", "ws", "", "HTTPS", "Http", "https,http"])))
     if rnd.random() < 0.02:
         found.append(("host", rnd.choice(["second.example.com", "www.example.com"])))
     if rnd.random() < 0.02:

@@ -164,7 +164,7 @@ def _sections(result: dict[str, Any]) -> Iterator[str]:
             failed = miss["failed"]
             who = rule_words(miss["source"]) if miss["source"] else ""
             yield f"  {miss['route'] or '(unnamed)'}{'  ' + who if who else ''}"
-            yield f"     {failed['predicate']}: {failed['actual']} ≠ {failed['expected']}"
+            yield f"     {failed['predicate']}: {failed['actual']} (wanted: {failed['expected']})"
         if left := result.get("near_misses_left_off"):
             yield f"  … and {left} more"
 
