@@ -57,6 +57,8 @@ class Connection:
     def pool(self) -> urllib3.PoolManager:
         """Return the client's connection pool: its TLS, its client certificate, its proxy."""
         self.configuration.connection_pool_maxsize = 64
+        if not self.configuration.verify_ssl:  # the user said so: no word for each request
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         manager: urllib3.PoolManager = ApiClient(self.configuration).rest_client.pool_manager
         return watched(manager)
 
