@@ -9,6 +9,7 @@ position in a dump.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 ROUTE_KINDS = {
@@ -28,9 +29,9 @@ POLICY_KINDS = {
 
 _NS = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAME = r"[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?"
-_INT = r"0|[1-9]\d*"
+_INT = r"0|[1-9][0-9]*"
 _HOST = r"\*|(?:\*_)?[A-Za-z0-9](?:[-_A-Za-z0-9]*[A-Za-z0-9])?"
-_PORT = r"[1-9]\d{0,4}"
+_PORT = r"[1-9][0-9]{0,4}"
 
 
 class ObjectName(NamedTuple):
@@ -86,6 +87,15 @@ def parse_route(name: str) -> RouteName | None:
     return RouteName(
         ROUTE_KINDS[kind], namespace, route, int(rule), int(match), dotted(host), helper is not None
     )
+
+
+@lru_cache(maxsize=256)
+def is_host(text: str) -> bool:
+    """Return whether a part of a name is a hostname; the routes of a host stand together."""
+    return _IS_HOST(text) is not None
+
+
+_IS_HOST = re.compile(_HOST).fullmatch
 
 
 def dotted(host: str) -> str:
