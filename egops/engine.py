@@ -125,10 +125,14 @@ def _blind(rule: Rule, snapshot: Snapshot, running: tuple[int, ...] | None) -> s
 
 
 def _not_given(rule: Rule, snapshot: Snapshot) -> list[str]:
-    """Return the reason to skip a rule none of whose kinds is in the input files."""
-    if not rule.reads or rule.probes or any(snapshot.all(kind) for kind in rule.reads):
+    """Return the reason to skip a rule that finds nothing of its own in what was given."""
+    kinds = rule.reads or rule.optional
+    asked = [*snapshot.proxies, *snapshot.control_planes]
+    if rule.probes or not kinds or (rule.optional_probes and asked):
         return []
-    return [f"no {' or '.join(kind.name for kind in rule.reads)} in the input"]
+    if any(snapshot.all(kind) for kind in (*rule.reads, *rule.optional)):
+        return []
+    return [f"no {' or '.join(kind.name for kind in kinds)} in the input"]
 
 
 def _half_blind(rule: Rule, snapshot: Snapshot) -> list[str]:

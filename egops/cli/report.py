@@ -11,6 +11,7 @@ import click
 
 from egops.cli.options import output_option, severity_option
 from egops.errors import EgopsError, InputError
+from egops.telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +104,8 @@ def judge(
 
             click.echo(render_failure(command, exc, __version__), nl=False)
         raise
-    show(report, options, time.monotonic() - began)
+    with span("render", format=options.output):
+        show(report, options, time.monotonic() - began)
     raise click.exceptions.Exit(int(report.exit_code(fail_on)))
 
 
@@ -120,24 +122,25 @@ def _judge(
     from egops.engine import Options, run
     from egops.finding import Severity
     from egops.gather import Wanted, gather
+    from egops.gather.progress import progress_on
 
     config = configuration.load(options.config)
     chosen = configuration.choose(rules, options.only or config.only, (*options.skip, *config.skip))
     baseline = read_baseline(options.baseline) if options.baseline else frozenset()
-    snapshot = gather(source, Wanted.by(chosen), progress())
+    kind = "cluster" if source.is_cluster else "given"
+    with span("gather", source=kind), progress_on(sys.stderr) as progress:
+        snapshot = gather(source, Wanted.by(chosen), progress)
     if prepare is not None:
         snapshot = prepare(snapshot)
-    report = run(
-        chosen,
-        snapshot,
-        Options(
-            command=command,
-            min_severity=Severity[options.min_severity.upper()],
-            suppress=configuration.suppressor(config, snapshot),
-            baseline=baseline,
-            timed_out=getattr(snapshot, "timed_out", False),
-        ),
+    asked = Options(
+        command=command,
+        min_severity=Severity[options.min_severity.upper()],
+        suppress=configuration.suppressor(config, snapshot),
+        baseline=baseline,
+        timed_out=snapshot.timed_out,
     )
+    with span("judge", rules=len(chosen)):
+        report = run(chosen, snapshot, asked)
     if options.targets:
         report = replace(report, **about(report, options.targets))
     explicit = click.get_current_context().get_parameter_source("fail_on")
@@ -230,12 +233,3 @@ def terminal(*, verbose: bool = False, elapsed: float | None = None) -> Terminal
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     width = shutil.get_terminal_size().columns if tty else None
     return Terminal(width, color, encoding.startswith("utf"), verbose, elapsed)
-
-
-def progress() -> Any:
-    """Return the progress display for stderr: silent unless somebody watches."""
-    try:
-        from egops.gather.progress import for_stderr
-    except ImportError:
-        return None
-    return for_stderr()
