@@ -64,7 +64,7 @@ def credentials_rejected(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(
                 policy.at(*path),
                 f"{fault.secret.ref}, key {fault.key}: {fault.message}",
-                evidence=(f"{fault.secret.ref} has {len(_data(fault.secret))} keys",),
+                evidence=(f"{fault.secret.ref} has {len(values_of(fault.secret))} keys",),
                 why=_effect(snapshot),
                 remedy=(fault.remedy,),
                 related=(fault.secret.at("data", fault.key),),
@@ -84,7 +84,7 @@ def _secret(ref: ObjectRef, snapshot: Snapshot) -> Resource | None:
     return snapshot.get(ref.ref) if ref.ref and ref.ref.kind == SECRET else None
 
 
-def _data(secret: Resource) -> dict[str, bytes]:
+def values_of(secret: Resource) -> dict[str, bytes]:
     """Return the values of a Secret; what is no base64 (redacted) is left out."""
     found = {
         key: value.encode()
@@ -108,15 +108,15 @@ def _users(policy: Resource, snapshot: Snapshot) -> Iterator[tuple[Fault, Path]]
     if not body:
         return
     secret = _secret(object_ref(Entry(policy, path, body), kind="Secret"), snapshot)
-    raw = _data(secret).get(HTPASSWD) if secret else None
+    raw = values_of(secret).get(HTPASSWD) if secret else None
     if secret is None or raw is None:
         return
-    if message := _htpasswd_fault(raw):
+    if message := htpasswd_fault(raw):
         remedy = f"write {HTPASSWD} of {secret.ref} with htpasswd -s, LF endings, each user once"
         yield Fault(secret, HTPASSWD, message, remedy), (*path, "name")
 
 
-def _htpasswd_fault(raw: bytes) -> str:
+def htpasswd_fault(raw: bytes) -> str:
     """Return what Envoy refuses in an htpasswd file, told by line and never by value."""
     if b"\r" in raw:
         return "the lines end with CRLF"
@@ -146,7 +146,7 @@ def _keys(policy: Resource, snapshot: Snapshot) -> Iterator[tuple[Fault, Path]]:
     for index, body in items(policy.spec, "apiKeyAuth", "credentialRefs"):
         path: Path = ("spec", "apiKeyAuth", "credentialRefs", index)
         secret = _secret(object_ref(Entry(policy, path, body), kind="Secret"), snapshot)
-        for client, value in sorted(_data(secret).items()) if secret else ():
+        for client, value in sorted(values_of(secret).items()) if secret else ():
             assert secret is not None
             if client in clients:
                 continue  # the first of equal client names counts, the others are left out
