@@ -78,28 +78,6 @@ class RuleState(Struct, frozen=True, gc=False):
         return f"{self.kind}/{self.namespace}/{self.name}/{self.rule}"
 
 
-# ------------------------------------------------------------------ rows of several proxies
-
-
-def merged_rows(proxies: Iterable[Proxy]) -> Iterator[RouteRow]:
-    """Yield the routes of all proxies, equal ones once, with the proxies that have them."""
-    found: dict[RouteRow, list[str]] = {}
-    for proxy in proxies:
-        for row in route_rows(proxy.config):
-            holders = found.setdefault(row, [])
-            if proxy.name not in holders:
-                holders.append(proxy.name)
-    for row, holders in found.items():
-        yield replace(row, proxies=tuple(holders))
-
-
-def rows_of(proxies: tuple[Proxy, ...]) -> Iterator[RouteRow]:
-    """Yield the routes of one proxy as they are, of several merged."""
-    if len(proxies) == 1:
-        return route_rows(proxies[0].config)
-    return merged_rows(proxies)
-
-
 # ------------------------------------------------------------------ rows and objects
 
 
@@ -107,17 +85,16 @@ class Joiner:
     """Adds to rows what the objects of a snapshot tell."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Take the snapshot; it may hold no objects at all."""
+        """Take the snapshot."""
         self.snapshot = snapshot
-        self.has_objects = any(snapshot.resources.values())
         self.ports = {
             (listener.gateway.namespace, listener.gateway.name, listener.name): listener.port
             for listener in every_listener(snapshot)
         }
 
-    def join(self, rows: Iterable[RouteRow]) -> Iterable[RouteRow]:
+    def join(self, rows: Iterable[RouteRow]) -> Iterator[RouteRow]:
         """Yield the rows with what is known of their objects."""
-        return map(self.row, rows) if self.has_objects else rows
+        return map(self.row, rows)
 
     def row(self, row: RouteRow) -> RouteRow:
         """Return one row with what is known of its object."""

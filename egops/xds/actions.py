@@ -13,6 +13,7 @@ from egops.xds.owners import Own, Owner, cluster_name_owner
 
 if TYPE_CHECKING:
     from egops.xds.config_dump import Route
+    from egops.xds.owners import Source
 
 EMPTY = Raw()
 
@@ -174,11 +175,11 @@ _decode_redirect = msgspec.json.Decoder(_Redirect).decode
 _decode_direct = msgspec.json.Decoder(_Direct).decode
 
 
-def action_of(route: Route) -> Action:
-    """Return what a route does."""
+def action_of(route: Route, source: Source | None = None) -> Action:
+    """Return what a route does; `source` is the rule that made it, if that is known."""
     try:
         if route.route:
-            return _forward(_decode_route(route.route))
+            return _forward(_decode_route(route.route), source)
         if route.redirect:
             return Action("redirect", redirect=_redirect(_decode_redirect(route.redirect)))
         if route.direct_response:
@@ -192,12 +193,12 @@ def action_of(route: Route) -> Action:
     return Action("unknown", other="no action")
 
 
-def _forward(found: _RouteAction) -> Action:
+def _forward(found: _RouteAction, source: Source | None) -> Action:
     retry = found.retry_policy
     if found.cluster and _is_plain(found):
         return Action(
             "route",
-            (target_of(found.cluster),),
+            (_target_of_rule(found.cluster, source),),
             invalid_share=1.0 if found.cluster == INVALID_BACKEND else 0.0,
             timeout=found.timeout,
             retries=retry.num_retries if retry else 0,
@@ -222,6 +223,16 @@ def _forward(found: _RouteAction) -> Action:
         retry_on=retry.retry_on if retry else "",
         other="" if targets else "a cluster specifier of Envoy",
     )
+
+
+def _target_of_rule(name: str, source: Source | None) -> Target:
+    """Return the one cluster of a route; it is its own rule's nearly always."""
+    if source is not None and name == (
+        f"{source.kind.lower()}/{source.namespace}/{source.name}/rule/{source.rule}"
+    ):
+        owner = Owner(source.kind, source.namespace, source.name, "rule", source.rule)
+        return Target(name, owner=owner)
+    return target_of(name)
 
 
 def _is_plain(found: _RouteAction) -> bool:

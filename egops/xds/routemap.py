@@ -16,7 +16,7 @@ from egops.xds.topology import Chain, Socket, gateway_port
 from egops.xds.words import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from egops.xds.config_dump import ConfigDump, Listener, Route, RouteConfigEntry, VirtualHost
 
@@ -158,7 +158,7 @@ def _row(
     found = owners.route_source(route, host)
     source = found if isinstance(found, Source) else None
     grpc = source is not None and source.kind == "GRPCRoute"
-    action = action_of(route)
+    action = action_of(route, source)
     filters = keys(route.typed_per_filter_config)
     own = found.purpose if isinstance(found, Own) else UNSET
     return RouteRow(
@@ -202,7 +202,9 @@ def _gateway(owner: object, sockets: tuple[Socket, ...]) -> GatewayPort | None:
 def _policies(route: Route, filters: tuple[str, ...]) -> tuple[Policy, ...]:
     """Return the policies that metadata (1.7 on) and the names of filters tell."""
     merged = route.metadata.policies
-    if not any("/" in name for name in filters):
+    if not filters or not any("/" in name for name in filters):
+        if not merged:
+            return ()
         return tuple(
             Policy(policy.kind, policy.namespace, policy.name, "metadata") for policy in merged
         )
@@ -213,6 +215,21 @@ def _policies(route: Route, filters: tuple[str, ...]) -> tuple[Policy, ...]:
         if "/" in name and (owner := owners.filter_owner(name)) is not None:
             found.setdefault(owner.object, "filter")
     return tuple(Policy(*policy, origin) for policy, origin in found.items()) if found else ()
+
+
+def merged_rows(dumps: Iterable[tuple[str, ConfigDump]]) -> Iterator[RouteRow]:
+    """Yield the routes of several proxies, equal ones once, with the names of those that have it.
+
+    A proxy that has a route in another version shows as a row of its own.
+    """
+    found: dict[RouteRow, list[str]] = {}
+    for name, dump in dumps:
+        for row in route_rows(dump):
+            holders = found.setdefault(row, [])
+            if name not in holders:
+                holders.append(name)
+    for row, holders in found.items():
+        yield msgspec.structs.replace(row, proxies=tuple(holders))
 
 
 # ------------------------------------------------------------------ TCP, TLS, UDP

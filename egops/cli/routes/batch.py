@@ -82,7 +82,9 @@ def _id(entry: Asked) -> Any:
 
 def _line(result: dict[str, Any]) -> bytes:
     request = result["request"] if isinstance(result["request"], dict) else {}
-    asked = f"{request.get('method', 'GET')} {request.get('authority', '')}{request.get('path', '')}"
+    asked = (
+        f"{request.get('method', 'GET')} {request.get('authority', '')}{request.get('path', '')}"
+    )
     status = result["status"] if result["status"] is not None else "-"
     text = f"{result['id']}\t{result['outcome']}\t{status}\t{result['route'] or '-'}\t{asked}\n"
     return text.encode("utf-8", "backslashreplace")

@@ -21,7 +21,12 @@ PROTOCOLS = ("http/1.1", "http/1.0", "h2", "h3", "grpc")
 @click.option("-X", "--request", "method", metavar="METHOD", help="The method, as with curl.")
 @click.option("-I", "--head", is_flag=True, help="A HEAD request, as with curl.")
 @click.option(
-    "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header; repeatable."
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="A header; repeatable.",
 )
 @click.option("--proto", type=click.Choice(PROTOCOLS), default="http/1.1", show_default=True, help="The protocol the client speaks.")  # fmt: skip  # noqa: E501
 @click.option("--sni", metavar="NAME", help="The server name in TLS; the URL's host by default.")
@@ -80,9 +85,7 @@ def explain(
         ctx.exit(answer_all(judges, read, output, **limits))
     else:
         assert request is not None
-        ctx.exit(
-            answer_one(judges, request, output, options["prove"], options["send"], **limits)
-        )
+        ctx.exit(answer_one(judges, request, output, options["prove"], options["send"], **limits))
 
 
 def request_of(words: tuple[str, ...], options: dict[str, Any]) -> Request:
@@ -98,7 +101,9 @@ def request_of(words: tuple[str, ...], options: dict[str, Any]) -> Request:
     method, url = _words(words)
     scheme, authority, path = split_url(url)
     if bad_escapes(path):
-        click.echo("note: the path has a % that begins no escape; Envoy takes it as it is", err=True)
+        click.echo(
+            "note: the path has a % that begins no escape; Envoy takes it as it is", err=True
+        )
     headers, hosts = header_lines(options["headers"])
     grpc = options["proto"] == "grpc"
     if grpc and not any(name.lower() == b"content-type" for name, _ in headers):

@@ -52,20 +52,35 @@ def map_(
     egops routes map --cluster httproute/shop/cart/rule/0
     egops routes map --config-dump dump.json -f manifests/ -o json
     """
-    from egops.routejoin import Joiner, rows_of
-
     spec = parse_object(made_by) if made_by else None
     snapshot, proxies = look(source, (), _kinds(), proxy=filters.proxy)
-    joiner = Joiner(snapshot)
-    rows: Iterable[RouteRow] = joiner.join(rows_of(proxies))
+    has_objects = any(snapshot.resources.values())
+    rows = _rows(snapshot, proxies, has_objects=has_objects)
     for wanted in (route_filter(filters), _made_by(spec), _named(envoy_route)):
         if wanted is not None:
             rows = filter(wanted, rows)
     narrow = bool(spec or envoy_route or filters.cluster)
     if narrow and not (rows := list(rows)):
         _none(snapshot, proxies, spec, envoy_route, filters.cluster)
-    states = [] if narrow and not spec else _states(joiner.has_objects, snapshot, proxies, spec)
+    states = [] if not has_objects or (narrow and not spec) else _states(snapshot, proxies, spec)
     _show(rows, proxies, states, spec, output)
+
+
+def _rows(
+    snapshot: Snapshot, proxies: tuple[Proxy, ...], *, has_objects: bool
+) -> Iterable[RouteRow]:
+    from egops.xds.routemap import merged_rows, route_rows
+
+    rows = (
+        route_rows(proxies[0].config)
+        if len(proxies) == 1
+        else merged_rows((proxy.name, proxy.config) for proxy in proxies)
+    )
+    if not has_objects:
+        return rows
+    from egops.routejoin import Joiner
+
+    return Joiner(snapshot).join(rows)
 
 
 def _kinds() -> frozenset[Kind]:
@@ -111,13 +126,10 @@ def _named(name: str | None) -> Callable[[RouteRow], bool] | None:
 
 
 def _states(
-    has_objects: bool,
     snapshot: Snapshot,
     proxies: tuple[Proxy, ...],
     spec: ObjectSpec | None,
 ) -> list[RuleState]:
-    if not has_objects:
-        return []
     from egops.routejoin import rule_states
 
     return [
@@ -208,6 +220,8 @@ def _holders(total: int) -> Callable[[Any], str]:
 
 
 def _show_behind(more: dict[str, Any], output: str) -> None:
+    if "clusters" not in more:
+        return
     from egops.xds.view.clusters import ClusterRow, EndpointRow
 
     for what, kind in (("clusters", ClusterRow), ("endpoints", EndpointRow)):

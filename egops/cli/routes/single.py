@@ -64,7 +64,10 @@ def _spec(request: Request) -> dict[str, Any]:
     for name, value in request.headers:
         known = headers.setdefault(decode(name), decode(value))
         if known != decode(value):
-            headers[decode(name)] = [*(known if isinstance(known, list) else [known]), decode(value)]
+            headers[decode(name)] = [
+                *(known if isinstance(known, list) else [known]),
+                decode(value),
+            ]
     spec = {
         "scheme": request.scheme,
         "method": decode(request.method),
