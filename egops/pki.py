@@ -1,0 +1,204 @@
+"""Which certificates our Gateways and Envoy Gateway itself use, and where they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from egops.certs import Certificate, CertificateError, read_chain, secret_bytes
+from egops.gatewayapi import (
+    SECRET,
+    Entry,
+    ObjectRef,
+    installs,
+    object_ref,
+    timestamp,
+)
+from egops.listeners import every_listener
+from egops.snapshot import Probe, items, section, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+
+    from egops.listeners import Listener
+    from egops.snapshot import Proxy, Resource, Snapshot
+    from egops.xds import admin
+
+CONTROL_PLANE_SECRETS = ("envoy-gateway", "envoy", "envoy-rate-limit")
+TLS_TYPE = "kubernetes.io/tls"
+CERT_MANAGER = "cert-manager.io/certificate-name"
+DEFAULT_NAMESPACE = "envoy-gateway-system"
+
+
+class Binding(NamedTuple):
+    """A certificateRef of a listener, with the Secret if it is in the snapshot."""
+
+    listener: Listener
+    ref: ObjectRef
+    secret: Resource | None
+
+    def __str__(self) -> str:
+        """Return `Gateway edge/public listener https`."""
+        return f"{self.listener.owner.ref} listener {self.listener.name}"
+
+
+def bindings(snapshot: Snapshot) -> Iterator[Binding]:
+    """Yield the references to Secrets of every TLS-terminating listener of ours."""
+    for listener in every_listener(snapshot):
+        if not listener.is_terminating:
+            continue
+        path = ("spec", "listeners", listener.index, "tls", "certificateRefs")
+        for index, body in items(section(listener.spec, "tls"), "certificateRefs"):
+            ref = object_ref(Entry(listener.owner, (*path, index), body), kind="Secret")
+            if ref.ref is not None and ref.ref.kind == SECRET and ref.name:
+                yield Binding(listener, ref, snapshot.get(ref.ref))
+
+
+def listener_secrets(snapshot: Snapshot) -> list[tuple[Resource, list[Binding]]]:
+    """Return the Secrets that listeners of ours use, each with its users."""
+    found: dict[Resource | int, tuple[Resource, list[Binding]]] = {}
+    for binding in bindings(snapshot):
+        if binding.secret is not None:
+            found.setdefault(id(binding.secret), (binding.secret, []))[1].append(binding)
+    return list(found.values())
+
+
+# ------------------------------------------------------------------ reading Secrets
+
+
+def is_redacted(value: bytes) -> bool:
+    """Return whether a value was taken out before we got to see it."""
+    return not value.strip() or b"redacted" in value[:64].lower()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a TLS Secret holds. `fault` tells why the certificate can't be read."""
+
+    chain: tuple[Certificate, ...] = ()
+    authorities: tuple[Certificate, ...] = ()  # of ca.crt
+    fault: str = ""
+    authority_fault: str = ""
+
+    @property
+    def leaf(self) -> Certificate | None:
+        """Return the leaf, or None if it can't be read."""
+        return self.chain[0] if self.chain else None
+
+
+def pair(secret: Resource) -> Pair:
+    """Return the certificates of a TLS Secret; the key is not looked at."""
+    chain, fault = certificates(secret, "tls.crt")
+    authorities, authority_fault = certificates(secret, "ca.crt")
+    return Pair(chain, authorities, fault, authority_fault)
+
+
+def certificates(secret: Resource, key: str) -> tuple[tuple[Certificate, ...], str]:
+    """Return the certificates under a key of a Secret or ConfigMap, or why there are none."""
+    try:
+        value = secret_bytes(secret, key)
+        if value is None:
+            return (), f"{key} is missing"
+        if is_redacted(value):
+            return (), f"{key} is empty" if not value.strip() else ""
+        return read_chain(value), ""
+    except CertificateError as exc:
+        return (), f"{key}: {exc}"
+
+
+# ------------------------------------------------------------------ control plane
+
+
+def control_plane_secrets(snapshot: Snapshot) -> list[tuple[str, dict[str, Resource]]]:
+    """Return by namespace of each install its TLS Secrets, as far as they are in the snapshot."""
+    namespaces = [install.namespace for install in installs(snapshot)]
+    if not namespaces:
+        namespaces = sorted(
+            {
+                secret.namespace
+                for secret in snapshot.all(SECRET)
+                if secret.name in CONTROL_PLANE_SECRETS
+                and (
+                    text(secret.labels, "control-plane") == "envoy-gateway"
+                    or secret.namespace == DEFAULT_NAMESPACE
+                )
+            }
+        )
+    return [
+        (
+            namespace,
+            {
+                name: secret
+                for name in CONTROL_PLANE_SECRETS
+                if (secret := snapshot.find(SECRET, namespace, name))
+            },
+        )
+        for namespace in dict.fromkeys(namespaces)
+    ]
+
+
+def is_managed(secret: Resource) -> bool:
+    """Return whether cert-manager renews the Secret."""
+    return CERT_MANAGER in secret.annotations
+
+
+# ------------------------------------------------------------------ how soon it ends
+
+
+class Deadline(NamedTuple):
+    """How long before its end a certificate alarms."""
+
+    warn: timedelta
+    fail: timedelta
+
+
+def deadline(
+    certificate: Certificate, warn: timedelta, fail: timedelta, *, managed: bool
+) -> Deadline:
+    """Return the thresholds; those of a short-lived certificate that renews itself are shorter.
+
+    cert-manager renews after two thirds of the lifetime, so only less than a quarter is late.
+    """
+    if not managed:
+        return Deadline(warn, fail)
+    lifetime = certificate.not_after - certificate.not_before
+    return Deadline(min(warn, lifetime / 4), min(fail, lifetime / 10))
+
+
+# ------------------------------------------------------------------ live certificates
+
+
+def live_leaves(proxy: Proxy) -> list[admin.Certificate]:
+    """Return the leaves that an Envoy really holds, without that of its control plane link."""
+    if not proxy.has(Probe.CERTS):
+        return []
+    return [
+        pair_.cert_chain[0]
+        for pair_ in proxy.certs.certificates
+        if pair_.cert_chain and not is_control_plane(pair_.cert_chain[0])
+    ]
+
+
+def control_plane_pairs(proxy: Proxy) -> list[admin.CertificatePair]:
+    """Return the certificates that an Envoy shows to its control plane, with the CA."""
+    if not proxy.has(Probe.CERTS):
+        return []
+    return [
+        pair_
+        for pair_ in proxy.certs.certificates
+        if pair_.cert_chain and is_control_plane(pair_.cert_chain[0])
+    ]
+
+
+def is_control_plane(certificate: admin.Certificate) -> bool:
+    """Return whether it is the proxies' own: its one name is `*.<namespace>`, no public name."""
+    names = [name.dns for name in certificate.subject_alt_names if name.dns]
+    return len(names) == 1 and names[0].startswith("*.") and "." not in names[0][2:]
+
+
+def changed_at(secret: Resource) -> datetime | None:
+    """Return when the Secret was last written, as far as it tells."""
+    times = [timestamp(entry.get("time")) for _, entry in items(secret.metadata, "managedFields")]
+    times.append(timestamp(secret.metadata.get("creationTimestamp")))
+    return max((moment for moment in times if moment), default=None)

@@ -1,0 +1,159 @@
+"""What the access logs of the proxies tell: failing requests by what they have in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from egops.accesslog import Entry, parse, recent, share
+from egops.finding import Unjudged
+from egops.gatewayapi import BY_GROUP_KIND, backend_refs
+from egops.proxies import fleets, location_of, short_name, unanswered
+from egops.snapshot import Probe, Ref
+from egops.xds.names import parse_route
+from egops.xds.owners import Owner, cluster_name_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from egops.gatewayapi import ObjectRef
+    from egops.proxies import Fleet
+    from egops.snapshot import Location, Proxy, Resource, Snapshot
+
+QUIET = timedelta(seconds=60)
+SHOWN = 3
+
+
+class Group(NamedTuple):
+    """Failing requests that have a key in common, and all requests with that key."""
+
+    fleet: Fleet
+    key: str
+    failing: tuple[Entry, ...]
+    proxies: tuple[Proxy, ...]  # those that answered them
+    total: tuple[Entry, ...]
+    everything: int  # requests of the fleet in the same time
+
+    @property
+    def share(self) -> str:
+        """Return `12 of 300 requests (4 %)`."""
+        return share(self.failing, self.total)
+
+    @property
+    def sample(self) -> Entry:
+        """Return the last failing request."""
+        return self.failing[-1]
+
+
+def failures(
+    snapshot: Snapshot, fails: Callable[[Entry], bool], key: Callable[[Entry], str]
+) -> list[Group]:
+    """Return the failing requests of the last minutes, by fleet and key.
+
+    A key whose requests succeed again, and did so for a minute, is left out: it is over.
+    """
+    found = []
+    for fleet in fleets(snapshot.proxies):
+        seen: dict[str, list[tuple[Proxy, Entry]]] = {}
+        everything = 0
+        for proxy in fleet.proxies:
+            if proxy.has(Probe.PROXY_LOG):
+                for entry in recent(proxy.log, snapshot.taken_at).requests:
+                    everything += 1
+                    seen.setdefault(key(entry), []).append((proxy, entry))
+        for name, pairs in sorted(seen.items()):
+            failing = [(proxy, entry) for proxy, entry in pairs if fails(entry)]
+            total = tuple(entry for _, entry in pairs)
+            if failing and not _is_over([entry for _, entry in failing], total, snapshot):
+                proxies = {proxy.name: proxy for proxy, _ in failing}
+                entries = tuple(entry for _, entry in failing)
+                found.append(
+                    Group(fleet, name, entries, tuple(proxies.values()), total, everything)
+                )
+    return found
+
+
+def _is_over(failing: list[Entry], total: tuple[Entry, ...], snapshot: Snapshot) -> bool:
+    last = max((entry.start for entry in failing if entry.start), default=None)
+    if last is None or snapshot.taken_at - last < QUIET:
+        return False
+    return any(entry.start and entry.start > last and entry.code < 500 for entry in total)
+
+
+def unread_logs(snapshot: Snapshot) -> Iterator[Unjudged]:
+    """Yield reported skips for logs that were not read, or are not in a known format."""
+    yield from unanswered(snapshot, Probe.PROXY_LOG)
+    for proxy in snapshot.proxies:
+        if proxy.has(Probe.PROXY_LOG):
+            log = parse(proxy.log)
+            if log.unknown and not log.entries:
+                count = f"{log.unknown} lines"
+                yield Unjudged(f"access log of {short_name(proxy)}: unknown format ({count})")
+                return
+
+
+def quoted(entry: Entry) -> str:
+    """Return one request as evidence; the path without its query."""
+    path = entry.path.partition("?")[0]
+    parts = [f"{entry.method} {entry.authority}{path}".strip(), str(entry.code)]
+    parts += [text for text in (entry.flags, entry.details) if text]
+    return " ".join(parts)
+
+
+def samples(group: Group) -> tuple[str, ...]:
+    """Return the evidence of a group: the sample count, and some different requests."""
+    requests = dict.fromkeys(quoted(entry) for entry in reversed(group.failing))
+    window = f"{group.share} in the last 5 minutes of the access log"
+    return (window, *list(requests)[:SHOWN])
+
+
+# ------------------------------------------------------------------ whose it is
+
+
+def by_route(entry: Entry) -> str:
+    """Return the key of a request by its route, or by its cluster where it had none."""
+    return entry.route or entry.cluster
+
+
+def route_of(name: str, snapshot: Snapshot) -> tuple[Resource, int] | None:
+    """Return the route object and the index of the rule behind an xDS route's or cluster's name."""
+    route = parse_route(name)
+    owner = cluster_name_owner(name) if route is None else None
+    if isinstance(owner, Owner):
+        found = _find(owner.kind, owner.namespace, owner.name, snapshot)
+        return (found, owner.rule if owner.rule is not None else -1) if found else None
+    if route is None:
+        return None
+    found = _find(route.kind, route.namespace, route.name, snapshot)
+    return (found, route.rule) if found else None
+
+
+def _find(kind: str, namespace: str, name: str, snapshot: Snapshot) -> Resource | None:
+    for (_, known), value in BY_GROUP_KIND.items():
+        if known == kind:
+            return snapshot.get(Ref(value, namespace if value.namespaced else "", name))
+    return None
+
+
+def owner_location(name: str, proxy: Proxy, snapshot: Snapshot) -> Location:
+    """Return the rule behind an xDS name if it is in the snapshot, else the proxy."""
+    found = route_of(name, snapshot)
+    if found is None:
+        return location_of(proxy, section=name)
+    resource, rule = found
+    return (
+        resource.at("spec", "rules", rule, section=f"rule {rule}") if rule >= 0 else resource.at()
+    )
+
+
+def backends_of(name: str, snapshot: Snapshot) -> list[ObjectRef]:
+    """Return the backendRefs of the rule behind an xDS name."""
+    found = route_of(name, snapshot)
+    if found is None:
+        return []
+    resource, rule = found
+    return [
+        ref
+        for ref in backend_refs(resource)
+        if rule < 0 or ref.entry.path[:3] == ("spec", "rules", rule)
+    ]
