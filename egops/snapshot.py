@@ -401,6 +401,9 @@ class Snapshot:
     resources: Mapping[Kind, tuple[Resource, ...]] = field(default_factory=dict, repr=False)
     unread: Mapping[Kind, str] = field(default_factory=dict)
     absent: frozenset[Kind] = frozenset()
+    partly: frozenset[Kind] = (
+        frozenset()
+    )  # only the objects of `--namespace`: the rest is forbidden
     proxies: tuple[Proxy, ...] = ()
     control_planes: tuple[ControlPlane, ...] = ()
     unprobed: Mapping[Probe, str] = field(default_factory=dict)  # probes asked of nobody, and why
@@ -431,7 +434,7 @@ class Snapshot:
         True for a cluster whose list was read. Files and bundles hold what they hold: there a
         kind is known only if at least one object of it was given.
         """
-        if kind in self.unread:
+        if kind in self.unread or kind in self.partly:
             return False
         if self.source.type is SourceType.CLUSTER:
             return kind in self.resources or kind in self.absent

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Query = tuple[tuple[str, str], ...]
 
+JSON = "application/json"
 PAGE = 500
 AGAIN = frozenset({429, 500, 502, 503, 504})
 TRIES = 4  # of a request that is told to come back
@@ -51,7 +52,7 @@ class Api:
         self.answered = False  # has it said anything that an API server says?
         self.requests = 0
 
-    def get(self, path: str, query: Query = (), accept: str = "application/json") -> bytes:
+    def get(self, path: str, query: Query = (), accept: str = JSON) -> bytes:
         """Return the body of a successful answer. Told to wait, it waits (not for ever).
 
         Raises:
@@ -106,7 +107,7 @@ class Api:
         error = refused(answer.status, answer.body, self.connection.server)
         raise StatusError(answer.status, error.message)
 
-    def json(self, path: str, query: Query = (), accept: str = "application/json") -> Any:
+    def json(self, path: str, query: Query = (), accept: str = JSON) -> Any:
         """Return the decoded body of a successful answer.
 
         Raises:
@@ -122,9 +123,7 @@ class Api:
                 hint="does the kubeconfig's server point to a proxy or a web page?",
             ) from None
 
-    def pages(
-        self, path: str, query: Query = (), accept: str = "application/json"
-    ) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, query: Query = (), accept: str = JSON) -> Iterator[dict[str, Any]]:
         """Yield the pages of a list. One that expires half way is read again, whole.
 
         The second reading is one page without a limit, and is marked: drop what came before.
@@ -146,7 +145,7 @@ class Api:
                 return
 
     def items(
-        self, path: str, query: Query = (), accept: str = "application/json"
+        self, path: str, query: Query = (), accept: str = JSON
     ) -> tuple[list[dict[str, Any]], str, str]:
         """Return all items of a list, with the list's apiVersion and the items' kind."""
         found: list[dict[str, Any]] = []
@@ -167,7 +166,7 @@ class Api:
     def served(self) -> dict[tuple[str, str], tuple[str, ...]] | None:
         """Return the versions in which each (group, plural) is served; None if it can't be told."""
         try:
-            document = self.json("/apis", accept=f"{DISCOVERY},application/json")
+            document = self.json("/apis", accept=f"{DISCOVERY},{JSON}")
         except StatusError:
             return None
         if not isinstance(document, dict) or document.get("kind") != "APIGroupDiscoveryList":

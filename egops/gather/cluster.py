@@ -7,6 +7,7 @@ pods. What can't be read is a value with its reason; only a server that can't be
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from egops.errors import AccessError, EgopsError, TimeoutReached
@@ -18,7 +19,7 @@ from egops.gatewayapi import (
     POD,
     SECRET,
 )
-from egops.gather.api import Api, StatusError, path_of
+from egops.gather.api import JSON, Api, Query, StatusError, path_of
 from egops.gather.asker import CutError
 from egops.gather.http import Calls
 from egops.gather.kubeconfig import connect
@@ -95,6 +96,7 @@ class _Reading:
         self._found: dict[Kind, list[Resource]] = {}
         self._unread: dict[Kind, str] = {}
         self._absent: set[Kind] = set()
+        self._partly: set[Kind] = set()
         self._unprobed: dict[Probe, str] = {}
         self._version = ""
         self._prometheus: Asked | None = None
@@ -154,28 +156,45 @@ class _Reading:
 
     def _list(self, kind: Kind, versions: tuple[str, ...]) -> list[Resource] | None:
         """Return the objects of a kind, or None if it is not served."""
-        namespace = self.source.namespace if kind.namespaced else ""
         for version in versions:
-            path = path_of(kind.group, version, kind.plural, namespace)
             try:
                 if kind == SECRET:
-                    return self._secrets(path)
-                return self._resources(kind, *self.api.items(path))
+                    return self._secrets()
+                return self._resources(kind, *self._items(kind, version))
             except StatusError as exc:
                 if exc.status != 404:
                     raise
         return None
 
-    def _secrets(self, path: str) -> list[Resource]:
+    def _items(
+        self, kind: Kind, version: str, query: Query = (), accept: str = JSON
+    ) -> tuple[list[dict[str, Any]], str, str]:
+        """Return the items of all namespaces: what is judged in one refers to others.
+
+        Who may not list them all, and named a namespace, gets those of that namespace.
+        """
+        try:
+            return self.api.items(path_of(kind.group, version, kind.plural), query, accept)
+        except StatusError as exc:
+            namespace = self.source.namespace
+            if exc.status != 403 or not namespace or not kind.namespaced:
+                raise
+        path = path_of(kind.group, version, kind.plural, namespace)
+        found = self.api.items(path, query, accept)
+        with self._lock:
+            self._partly.add(kind)
+        return found
+
+    def _secrets(self) -> list[Resource]:
         """Return the secrets, without what nobody needs; Helm's are read without their payload."""
-        found, api_version, kind = self.api.items(path, (("fieldSelector", f"type!={HELM}"),))
+        query = (("fieldSelector", f"type!={HELM}"),)
+        found, api_version, kind = self._items(SECRET, "v1", query)
         for item in found:
             if item.get("type") in SEALED:
                 item.pop("data", None)
                 item.pop("stringData", None)
-        releases, _, _ = self.api.items(
-            path, (("fieldSelector", f"type={HELM}"),), accept=METADATA_ONLY
-        )
+        query = (("fieldSelector", f"type={HELM}"),)
+        releases, _, _ = self._items(SECRET, "v1", query, METADATA_ONLY)
         found += [{"metadata": item.get("metadata"), "type": HELM} for item in releases]
         return self._resources(SECRET, found, api_version, kind)
 
@@ -194,8 +213,7 @@ class _Reading:
     def _read_config(self) -> None:
         """Read the configurations of Envoy Gateway, and no other config map."""
         query = (("fieldSelector", f"metadata.name={CONFIG_NAME}"),)
-        path = path_of("", "v1", CONFIG_MAP.plural)
-        found = self._guarded(lambda: self.api.items(path, query), [ENVOY_GATEWAY])
+        found = self._guarded(lambda: self._items(CONFIG_MAP, "v1", query), [ENVOY_GATEWAY])
         if found is not FAILED:
             self._keep_config(self._resources(CONFIG_MAP, *found))
 
@@ -204,7 +222,7 @@ class _Reading:
         found: list[Resource] = []
         for selector in self.pods.selectors:
             query = (("labelSelector", selector),)
-            items = self._guarded(lambda query=query: self.api.items("/api/v1/pods", query), [])  # type: ignore[misc]
+            items = self._guarded(partial(self._items, POD, "v1", query), [])
             if items is FAILED:
                 return
             found += self._resources(POD, *items)
@@ -280,6 +298,7 @@ class _Reading:
         proxies, control_planes = self.pods.answers(late)
         with self._lock:
             found, unread, absent = dict(self._found), dict(self._unread), frozenset(self._absent)
+            partly = frozenset(self._partly)
             unprobed = {**self.pods.unprobed, **self._unprobed}
         if late:
             for kind in self.wanted.kinds - found.keys() - absent:
@@ -304,13 +323,25 @@ class _Reading:
             proxies=proxies,
             control_planes=control_planes,
             unprobed=unprobed,
-            notes=self.pods.notes + (self._prometheus.notes if self._prometheus else ()),
+            partly=partly,
+            notes=self._notes(partly),
             kubernetes_version=self._version,
             window_seconds=self.source.window,
             strict=self.source.strict,
             prometheus=self._prometheus.results if self._prometheus else {},
             timed_out=not in_time,
         )
+
+    def _notes(self, partly: frozenset[Kind]) -> tuple[str, ...]:
+        """Return what was left out."""
+        notes = self.pods.notes + (self._prometheus.notes if self._prometheus else ())
+        if partly:
+            kinds = ", ".join(sorted(kind.plural for kind in partly))
+            notes += (
+                f"only namespace {self.source.namespace} was read of {kinds}: "
+                f"listing all is forbidden",
+            )
+        return notes
 
 
 FAILED = object()

@@ -123,14 +123,31 @@ def test_without_aggregated_discovery_versions_are_tried_in_turn(tmp_path: Path)
     assert snapshot.absent == {HTTP_ROUTE}
 
 
-def test_a_namespace_limits_the_lists_of_kinds_that_have_one(
-    api: ApiServer, tmp_path: Path
-) -> None:
+def test_a_namespace_limits_nothing_that_may_be_read(api: ApiServer, tmp_path: Path) -> None:
+    """What is judged in a namespace refers to Gateways and Services of others."""
     api.objects[HTTP_ROUTE] += [named("b", "other")]
-    api.objects[NAMESPACE] = [named("shop"), named("other")]
-    snapshot = read(api, tmp_path, HTTP_ROUTE, NAMESPACE, namespace="shop")
+    snapshot = read(api, tmp_path, HTTP_ROUTE, namespace="shop")
+    assert [route.name for route in snapshot.all(HTTP_ROUTE)] == ["b", "a"]
+    assert snapshot.knows(HTTP_ROUTE)
+
+
+def test_who_may_not_list_all_namespaces_gets_the_one_named(api: ApiServer, tmp_path: Path) -> None:
+    api.objects[HTTP_ROUTE] += [named("b", "other")]
+    api.handlers[ROUTES] = lambda request: request.status(403, FORBIDDEN)
+    snapshot = read(api, tmp_path, HTTP_ROUTE, namespace="shop")
     assert [route.name for route in snapshot.all(HTTP_ROUTE)] == ["a"]
-    assert len(snapshot.all(NAMESPACE)) == 2
+    assert not snapshot.unread
+    assert not snapshot.knows(HTTP_ROUTE)  # one that is not here may be elsewhere
+    assert snapshot.notes == (
+        "only namespace shop was read of httproutes: listing all is forbidden",
+    )
+
+
+def test_a_kind_without_namespaces_stays_forbidden(api: ApiServer, tmp_path: Path) -> None:
+    said = 'namespaces is forbidden: User "ci" cannot list resource "namespaces" in API group ""'
+    api.handlers["/api/v1/namespaces"] = lambda request: request.status(403, said)
+    snapshot = read(api, tmp_path, NAMESPACE, namespace="shop")
+    assert snapshot.unread == {NAMESPACE: 'forbidden: list namespaces for user "ci"'}
 
 
 def test_secrets_keep_no_more_than_rules_need(api: ApiServer, tmp_path: Path) -> None:

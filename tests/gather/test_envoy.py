@@ -78,6 +78,7 @@ def test_egctls_output_of_several_pods_is_several_proxies(tmp_path: Path) -> Non
         (gzip.compress(DUMP)[:-9], "cannot read"),
         (b"\x1f\x8bnonsense", "cannot read"),
     ],
+    ids=["empty", "html", "cut", "text", "object", "gz text", "cut gz", "no gz"],
 )
 def test_what_is_no_dump_stops_and_says_what_it_is(
     content: bytes, words: str, tmp_path: Path
