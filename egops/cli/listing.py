@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from egops.errors import InputError, UnreachableError
+from egops.errors import ExitCode, InputError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -164,15 +164,16 @@ def look(
     Raises:
         UnreachableError: no proxy could be read.
     """
-    from egops.cli.report import progress
     from egops.gather import Wanted, gather
+    from egops.gather.progress import progress_on
     from egops.snapshot import Probe
 
     # a dump of 50,000 routes is a million objects without cycles: collecting them is lost time
     gc.disable()
     only = frozenset({proxy} if proxy and "*" not in proxy else ())
     wanted = Wanted(frozenset(kinds), frozenset(probes) | {Probe.CONFIG_DUMP}, only)
-    snapshot = gather(source, wanted, progress())
+    with progress_on(sys.stderr) as progress:
+        snapshot = gather(source, wanted, progress)
     readable = []
     for found in snapshot.proxies:
         if proxy and not fnmatchcase(found.name, proxy) and found.fleet != proxy:
@@ -205,13 +206,16 @@ def _nobody(snapshot: Snapshot) -> str:
     return "there is no Envoy proxy to look at"
 
 
-def oddities(proxies: Iterable[Proxy]) -> None:
-    """Tell on stderr what of the dumps was not understood; the rest is shown."""
+def finish(snapshot: Snapshot, proxies: Iterable[Proxy]) -> None:
+    """Tell on stderr what of the dumps was not understood; leave with 124 if time ran out."""
     for proxy in proxies:
         for kind in sorted(set(proxy.config.unknown)):
             click.echo(f"note: {proxy.name}: unknown section {kind}", err=True)
         for oddity in proxy.config.oddities:
             click.echo(f"note: {proxy.name}: left out {oddity}", err=True)
+    if snapshot.timed_out:
+        click.echo("note: the time was up before everything was read", err=True)
+        raise click.exceptions.Exit(int(ExitCode.TIMEOUT))
 
 
 # ------------------------------------------------------------------ showing

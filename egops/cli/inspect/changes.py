@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from egops.cli.listing import OUTPUTS, look, oddities, show
+from egops.cli.listing import OUTPUTS, finish, look, show
 from egops.cli.options import output_option, source_options
 from egops.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from egops.gather import SourceOptions
-    from egops.snapshot import Proxy
+    from egops.snapshot import Proxy, Snapshot
 
 
 @click.command()
@@ -32,29 +32,31 @@ def diff(source: SourceOptions, old: str, new: str, output: str) -> None:
     """
     from egops.xds.changes import Change, changes
 
-    one, other = _proxy(source, old), _proxy(source, new)
+    before, one = _proxy(source, old)
+    after, other = _proxy(source, new)
     found = list(changes(one.config, other.config))
     if found or output not in ("table", "wide"):
         show("changes", Change, found, output)
-    oddities((one, other))
+    finish(before, (one,))
+    finish(after, (other,))
     if found:
         raise click.exceptions.Exit(int(ExitCode.FINDINGS))
 
 
-def _proxy(source: SourceOptions, where: str) -> Proxy:
+def _proxy(source: SourceOptions, where: str) -> tuple[Snapshot, Proxy]:
     """Return the one proxy that a file, a URL or a pod's name stands for."""
     from dataclasses import replace
     from pathlib import Path
 
     bare = replace(source, files=(), config_dumps=(), admin=())
     if where.startswith(("http://", "https://")):
-        _, found = look(replace(bare, admin=(where,)), ())
+        snapshot, found = look(replace(bare, admin=(where,)), ())
     elif where == "-" or Path(where).exists() or where.count("/") != 1:
-        _, found = look(replace(bare, config_dumps=(where,)), ())
+        snapshot, found = look(replace(bare, config_dumps=(where,)), ())
     else:
-        _, found = look(bare, (), proxy=where)
+        snapshot, found = look(bare, (), proxy=where)
     if len(found) != 1:
         raise InputError(
             f"{where} holds {len(found)} proxies", hint="name files with one dump each"
         )
-    return found[0]
+    return snapshot, found[0]

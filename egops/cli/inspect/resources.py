@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from egops.cli.listing import OUTPUTS, filter_options, look, oddities, show
+from egops.cli.listing import OUTPUTS, filter_options, finish, look, show
 from egops.cli.options import output_option, source_options
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from egops.cli.listing import Filters
     from egops.gather import SourceOptions
-    from egops.snapshot import Proxy
+    from egops.snapshot import Proxy, Snapshot
     from egops.xds.owners import Owner
     from egops.xds.routemap import RouteRow
     from egops.xds.view.filters import FilterRow
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def _list(  # one listing is all of these
     what: str,
     kind: Any,
-    proxies: Sequence[Proxy],
+    seen: tuple[Snapshot, Sequence[Proxy]],
     rows: Iterable[Any],
     output: str,
     **options: Any,
 ) -> None:
-    column: Callable[[Any], str] | None = (lambda row: row.proxy) if len(proxies) > 1 else None
+    column: Callable[[Any], str] | None = (lambda row: row.proxy) if len(seen[1]) > 1 else None
     show(what, kind, rows, output, proxy=column, **options)
-    oddities(proxies)
+    finish(*seen)
 
 
 @click.command()
@@ -46,7 +46,7 @@ def proxies(source: SourceOptions, filters: Filters, output: str) -> None:
     from egops.snapshot import Probe
     from egops.xds.view.proxies import ProxyRow, proxy_row
 
-    _, found = look(source, {Probe.SERVER_INFO}, proxy=filters.proxy)
+    snapshot, found = look(source, {Probe.SERVER_INFO}, proxy=filters.proxy)
     rows = [
         proxy_row(
             proxy.name,
@@ -57,7 +57,7 @@ def proxies(source: SourceOptions, filters: Filters, output: str) -> None:
         for proxy in found
     ]
     show("proxies", ProxyRow, rows, output)
-    oddities(found)
+    finish(snapshot, found)
 
 
 @click.command()
@@ -82,9 +82,9 @@ def listeners(source: SourceOptions, filters: Filters, output: str) -> None:
             and (not filters.warming or row.state in ("warming", "rejected"))
         )
 
-    _, found = look(source, (), proxy=filters.proxy)
+    snapshot, found = look(source, (), proxy=filters.proxy)
     rows = (row for proxy in found for row in listener_rows(proxy.config, proxy.name))
-    _list("listeners", ListenerRow, found, filter(wanted, rows), output)
+    _list("listeners", ListenerRow, (snapshot, found), filter(wanted, rows), output)
 
 
 @click.command()
@@ -100,10 +100,10 @@ def routes(source: SourceOptions, filters: Filters, output: str) -> None:
     """
     from egops.xds.routemap import RouteRow, route_rows
 
-    _, found = look(source, (), proxy=filters.proxy)
+    snapshot, found = look(source, (), proxy=filters.proxy)
     rows = (row for proxy in found for row in route_rows(proxy.config, proxy.name))
     chosen = filter(route_filter(filters), rows)
-    _list("routes", RouteRow, found, chosen, output, name=lambda row: row.envoy.route)
+    _list("routes", RouteRow, (snapshot, found), chosen, output, name=lambda row: row.envoy.route)
 
 
 def route_filter(filters: Filters) -> Callable[[RouteRow], bool] | None:
@@ -168,7 +168,7 @@ def clusters(source: SourceOptions, filters: Filters, output: str) -> None:
             and (not filters.unhealthy or row.healthy == 0 or row.healthy != row.endpoints)
         )
 
-    _, found = look(source, {Probe.CLUSTERS}, proxy=filters.proxy)
+    snapshot, found = look(source, {Probe.CLUSTERS}, proxy=filters.proxy)
     rows = (
         row
         for proxy in found
@@ -176,7 +176,7 @@ def clusters(source: SourceOptions, filters: Filters, output: str) -> None:
             proxy.config, proxy.clusters if proxy.has(Probe.CLUSTERS) else None, proxy.name
         )
     )
-    _list("clusters", ClusterRow, found, filter(wanted, rows), output)
+    _list("clusters", ClusterRow, (snapshot, found), filter(wanted, rows), output)
 
 
 @click.command()
@@ -195,7 +195,7 @@ def endpoints(source: SourceOptions, filters: Filters, output: str) -> None:
             and (not filters.unhealthy or not row.is_healthy)
         )
 
-    _, found = look(source, {Probe.CLUSTERS}, proxy=filters.proxy)
+    snapshot, found = look(source, {Probe.CLUSTERS}, proxy=filters.proxy)
     rows = (
         row
         for proxy in found
@@ -203,12 +203,12 @@ def endpoints(source: SourceOptions, filters: Filters, output: str) -> None:
             proxy.config, proxy.clusters if proxy.has(Probe.CLUSTERS) else None, proxy.name
         )
     )
-    name = _address
-    _list("endpoints", EndpointRow, found, filter(wanted, rows), output, name=name)
     for proxy in found:
         if not (proxy.config.has_endpoints or proxy.has(Probe.CLUSTERS)):
             note = "the dump has no endpoints of EDS; save it with /config_dump?include_eds"
             click.echo(f"note: {proxy.name}: {note}", err=True)
+    seen = (snapshot, found)
+    _list("endpoints", EndpointRow, seen, filter(wanted, rows), output, name=_address)
 
 
 def _address(row: Any) -> str:
@@ -230,9 +230,9 @@ def secrets(source: SourceOptions, filters: Filters, output: str) -> None:
     def wanted(row: SecretRow) -> bool:
         return not filters.warming or row.state == "warming"
 
-    _, found = look(source, (), proxy=filters.proxy)
+    snapshot, found = look(source, (), proxy=filters.proxy)
     rows = (row for proxy in found for row in secret_rows(proxy.config, proxy.name))
-    _list("secrets", SecretRow, found, filter(wanted, rows), output)
+    _list("secrets", SecretRow, (snapshot, found), filter(wanted, rows), output)
 
 
 @click.command()
@@ -254,5 +254,5 @@ def filters(source: SourceOptions, filters: Filters, output: str) -> None:
         for proxy in found:
             yield from filter_rows(proxy.config, proxy.name)
 
-    _, found = look(source, (), proxy=filters.proxy)
-    _list("filters", FilterRow, found, filter(wanted, rows()), output)
+    snapshot, found = look(source, (), proxy=filters.proxy)
+    _list("filters", FilterRow, (snapshot, found), filter(wanted, rows()), output)

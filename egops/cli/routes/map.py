@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from egops.cli.inspect.resources import route_filter
-from egops.cli.listing import OUTPUTS, filter_options, look, oddities, parse_object, show
+from egops.cli.listing import OUTPUTS, filter_options, finish, look, parse_object, show
 from egops.cli.options import output_option, source_options
 from egops.errors import InputError
 
@@ -64,6 +64,7 @@ def map_(
         _none(snapshot, proxies, spec, envoy_route, filters.cluster)
     states = [] if not has_objects or (narrow and not spec) else _states(snapshot, proxies, spec)
     _show(rows, proxies, states, spec, output)
+    finish(snapshot, proxies)
 
 
 def _rows(
@@ -208,7 +209,6 @@ def _show(
         for state in states:
             if state.lost_at or state.missing:
                 _tell(state)
-    oddities(proxies)
 
 
 def _holders(total: int) -> Callable[[Any], str]:
