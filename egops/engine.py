@@ -163,31 +163,35 @@ def _suppress(
 
 def _fold(found: list[Finding]) -> tuple[list[Finding], list[Folded]]:
     """Hide the findings that another one explains, behind the topmost root."""
-    roots: dict[int, Finding] = {}
-    for index, finding in enumerate(found):
-        for root in found:
-            if root is not finding and _explains(root, finding):
-                roots[index] = root
-                break
-    position = {id(finding): index for index, finding in enumerate(found)}
+    explainers = _explainers(found)
+    above: dict[int, Finding] = {}
+    for finding in found:
+        for key in ((finding.code, ""), (finding.code, str(finding.at.ref))):
+            for root in explainers.get(key, ()):
+                if root is not finding and root.severity >= finding.severity:
+                    above.setdefault(id(finding), root)
     folded = []
-    for index in roots:
-        root, seen = roots[index], {index}
-        while (up := position[id(root)]) in roots and up not in seen:
-            seen.add(up)
-            root = roots[up]
-        if position[id(root)] in roots:  # a circle: nobody explains anybody
-            continue
-        folded.append(Folded(found[index], root))
+    for finding in found:
+        root, seen = finding, {id(finding)}
+        while (up := above.get(id(root))) is not None and id(up) not in seen:
+            seen.add(id(up))
+            root = up
+        # a root that is itself explained closes a circle: there nobody explains anybody
+        if root is not finding and id(root) not in above:
+            folded.append(Folded(finding, root))
     hidden = {id(fold.finding) for fold in folded}
     return [finding for finding in found if id(finding) not in hidden], folded
 
 
-def _explains(root: Finding, other: Finding) -> bool:
-    problem = root.problem
-    if other.code not in problem.explains or other.severity > root.severity:
-        return False
-    return not problem.explains_refs or str(other.at.ref) in problem.explains_refs
+def _explainers(found: list[Finding]) -> dict[tuple[str, str], list[Finding]]:
+    """Return who explains a code, for any object (`""`) or for one."""
+    explainers: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found:
+        problem = finding.problem
+        for code in problem.explains:
+            for ref in problem.explains_refs or ("",):
+                explainers.setdefault((code, ref), []).append(finding)
+    return explainers
 
 
 def _facts(snapshot: Snapshot) -> dict[str, str]:

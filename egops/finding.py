@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from egops.errors import ExitCode
@@ -93,7 +94,7 @@ class Finding:
         """Return the place the finding points to."""
         return self.problem.at
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return a name for this finding that survives re-runs, other findings and line shifts."""
         ref, at = self.at.ref, self.at
@@ -101,7 +102,7 @@ class Finding:
         text = "\n".join((self.code, ref.kind.resource, ref.namespace, ref.name, at.section, path))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    @property
+    @cached_property
     def order(self) -> tuple[object, ...]:
         """Return the sort key: worst first, then by object, path and code."""
         ref, at = self.at.ref, self.at
@@ -170,6 +171,14 @@ class Report:
     broken: tuple[Broken, ...] = ()
     notes: tuple[str, ...] = ()
     timed_out: bool = False
+
+    @cached_property
+    def explained(self) -> Mapping[str, list[Finding]]:
+        """Return the folded findings by the fingerprint of their root."""
+        found: dict[str, list[Finding]] = {}
+        for fold in self.folded:
+            found.setdefault(fold.root.fingerprint, []).append(fold.finding)
+        return found
 
     def exit_code(self, fail_on: Severity | None) -> ExitCode:
         """Return the exit code: a bug, a timeout, bad input, findings, blindness, or 0."""

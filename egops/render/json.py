@@ -127,13 +127,7 @@ def _object(at: Location) -> dict[str, Any]:
 
 def _finding(finding: Finding, report: Report) -> dict[str, Any]:
     problem, at = finding.problem, finding.at
-    explained = sorted(
-        {
-            fold.finding.code
-            for fold in report.folded
-            if fold.root.fingerprint == finding.fingerprint
-        }
-    )
+    explained = sorted({one.code for one in report.explained.get(finding.fingerprint, [])})
     return {
         "code": finding.code,
         "name": finding.name,

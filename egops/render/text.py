@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
-
-from rich.console import Console  # noqa: TID253 - this renderer is loaded only when asked for
-from rich.text import Text  # noqa: TID253 - as above
 
 from egops.finding import Severity
 from egops.render.json import path_text, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from egops.finding import Finding, Report
     from egops.render import Terminal
     from egops.snapshot import Location
+
+Line = tuple[tuple[str, str], ...]  # pieces of text, each with a rich style
 
 LABEL = 11  # columns before the text of a line: "  explains "
 MARKS = {
@@ -30,50 +28,52 @@ MARKS = {
 
 def render(report: Report, terminal: Terminal) -> str:
     """Return the report as text; wrapped and coloured only if the terminal says so."""
-    console = make_console(terminal)
-    console.print(_header(report, terminal))
-    for finding in report.findings:
-        console.print()
-        for line in _finding(finding, report, terminal):
-            console.print(line)
-    for broken in report.broken:
-        console.print()
-        place = f"{broken.file}:{broken.line}" if broken.line else broken.file
-        console.print(_line("error", f"{place}: {broken.message}", "red", terminal))
-    for crash in report.crashed:
-        console.print()
-        console.print(_line("crashed", f"{crash.code}: {crash.error}", "red", terminal))
-    if terminal.verbose:
-        for line in _details(report, terminal):
-            console.print(line)
-    console.print()
-    console.print(_footer(report, terminal))
-    for note in report.notes:
-        console.print(Text(note, style="dim"))
+    return paint(_lines(report, terminal), color=terminal.color)
+
+
+def paint(lines: Iterable[Line], *, color: bool) -> str:
+    """Return lines as one string; rich is loaded only to colour them."""
+    if not color:
+        return "".join("".join(piece for piece, _ in line) + "\n" for line in lines)
+    import io  # noqa: PLC0415 - for colour only
+
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(
+        file=io.StringIO(), color_system="truecolor", force_terminal=True, width=10**6
+    )
+    for line in lines:
+        console.print(Text.assemble(*line), soft_wrap=True)
     output = console.file
     assert isinstance(output, io.StringIO)
     return output.getvalue()
 
 
-def make_console(terminal: Terminal) -> Console:
-    """Return a console that writes into a string, as this terminal wants it."""
-    return Console(
-        file=io.StringIO(),
-        width=terminal.width or 1_000_000,
-        color_system="truecolor" if terminal.color else None,
-        force_terminal=terminal.color,
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+def _lines(report: Report, terminal: Terminal) -> Iterator[Line]:
+    yield _header(report, terminal)
+    for finding in report.findings:
+        yield ()
+        yield from _finding(finding, report, terminal)
+    for broken in report.broken:
+        yield ()
+        place = f"{broken.file}:{broken.line}" if broken.line else broken.file
+        yield from _line("error", f"{place}: {broken.message}", "red", terminal)
+    for crash in report.crashed:
+        yield ()
+        yield from _line("crashed", f"{crash.code}: {crash.error}", "red", terminal)
+    if terminal.verbose:
+        yield from _details(report, terminal)
+    yield ()
+    yield _footer(report, terminal)
+    for note in report.notes:
+        yield ((note, "dim"),)
 
 
-def _header(report: Report, terminal: Terminal) -> Text:
+def _header(report: Report, terminal: Terminal) -> Line:
     source, facts = report.source, report.facts
     where = f"context {source.context}" if source.type.value == "cluster" else source.context
-    parts = [f"egops {report.command}", where]
+    parts = [where]
     if version := facts.get("egVersion"):
         parts.append(f"Envoy Gateway {version}")
     counted = [
@@ -85,9 +85,8 @@ def _header(report: Report, terminal: Terminal) -> Text:
     if terminal.elapsed is not None:
         parts.append(f"{terminal.elapsed:.1f} s")
     dot = terminal.mark("·", "-")
-    text = Text(f" {dot} ".join(part for part in parts if part))
-    text.stylize("bold", 0, len(parts[0]))
-    return text
+    rest = "".join(f" {dot} {part}" for part in parts if part)
+    return ((f"egops {report.command}", "bold"), (rest, ""))
 
 
 def _count(number: int, word: str) -> str:
@@ -101,42 +100,32 @@ def subject(at: Location) -> str:
     return f"{at.ref}{f' ({at.section})' if at.section else ''}"
 
 
-def _finding(finding: Finding, report: Report, terminal: Terminal) -> Iterable[Text]:
+def _finding(finding: Finding, report: Report, terminal: Terminal) -> Iterator[Line]:
     problem = finding.problem
     fancy, plain, style = MARKS[finding.severity]
-    head = Text(f"{terminal.mark(fancy, plain)} {finding.code}", style=style)
-    head.append("  ")
-    lines = _wrap(f"{subject(finding.at)}: {problem.message}", terminal)
-    head.append(lines[0], style="bold")
-    yield head
-    for line in lines[1:]:
-        yield Text(" " * LABEL + line, style="bold")
-    if problem.impact:
-        yield _line("", problem.impact, "", terminal)
-    if where := _where(finding.at):
-        yield _line("where", where, "", terminal)
-    if problem.why:
-        yield _line("why", problem.why, "", terminal)
+    mark = terminal.mark(fancy, plain)
+    first, *more = _wrap(f"{subject(finding.at)}: {problem.message}", terminal)
+    yield ((f"{mark} {finding.code}", style), ("  ", ""), (first, "bold"))
+    for line in more:
+        yield ((" " * LABEL + line, "bold"),)
+    yield from _line("", problem.impact, "", terminal)
+    yield from _line("where", _where(finding.at), "", terminal)
+    yield from _line("why", problem.why, "", terminal)
     yield from _steps("do now", problem.do_now, terminal)
     yield from _steps("fix", problem.remedy, terminal)
     if terminal.verbose:
         yield from _steps("evidence", problem.evidence, terminal, numbered=False)
         yield from _steps("related", map(subject, problem.related), terminal, numbered=False)
-        if problem.fix_patch:
-            yield from _steps("patch", problem.fix_patch.splitlines(), terminal, numbered=False)
-        yield _line("docs", f"egops rule {finding.code}", "dim", terminal)
-    explained = [
-        fold.finding for fold in report.folded if fold.root.fingerprint == finding.fingerprint
-    ]
-    if explained:
-        codes = ", ".join(dict.fromkeys(one.code for one in explained))
-        yield _line(
-            "explains", codes if terminal.verbose else f"{codes} (-v shows them)", "dim", terminal
-        )
-        if terminal.verbose:
-            for one in explained:
-                text = f"{one.code} {subject(one.at)}: {one.problem.message}"
-                yield _line("", text, "dim", terminal)
+        yield from _steps("patch", problem.fix_patch.splitlines(), terminal, numbered=False)
+        yield from _line("docs", f"egops rule {finding.code}", "dim", terminal)
+    explained = report.explained.get(finding.fingerprint, [])
+    codes = ", ".join(dict.fromkeys(one.code for one in explained))
+    hint = "" if terminal.verbose or not explained else " (-v shows them)"
+    yield from _line("explains", codes + hint, "dim", terminal)
+    if terminal.verbose:
+        for one in explained:
+            text = f"{one.code} {subject(one.at)}: {one.problem.message}"
+            yield from _line("", text, "dim", terminal)
 
 
 def _where(at: Location) -> str:
@@ -149,17 +138,19 @@ def _where(at: Location) -> str:
 
 def _steps(
     label: str, steps: Iterable[str], terminal: Terminal, *, numbered: bool = True
-) -> Iterable[Text]:
+) -> Iterator[Line]:
     steps = tuple(steps)
     for index, step in enumerate(steps, 1):
         number = f"{index}. " if numbered and len(steps) > 1 else ""
-        yield _line(label if index == 1 else "", f"{number}{step}", "", terminal)
+        yield from _line(label if index == 1 else "", f"{number}{step}", "", terminal)
 
 
-def _line(label: str, content: str, style: str, terminal: Terminal) -> Text:
-    text = Text(f"  {label:<{LABEL - 2}}", style="dim")
-    text.append(f"\n{' ' * LABEL}".join(_wrap(content, terminal)), style=style)
-    return text
+def _line(label: str, content: str, style: str, terminal: Terminal) -> Iterator[Line]:
+    """Yield labelled content, nothing if there is none."""
+    if not content:
+        return
+    for index, line in enumerate(_wrap(content, terminal)):
+        yield ((f"  {'' if index else label:<{LABEL - 2}}", "dim"), (line, style))
 
 
 def _wrap(content: str, terminal: Terminal) -> list[str]:
@@ -175,18 +166,18 @@ def _wrap(content: str, terminal: Terminal) -> list[str]:
     return lines
 
 
-def _details(report: Report, terminal: Terminal) -> Iterable[Text]:
-    yield Text()
+def _details(report: Report, terminal: Terminal) -> Iterator[Line]:
+    yield ()
     for code, statement in report.ok:
-        yield Text(f"{terminal.mark('✓', 'v')} {code}  {statement}", style="green")
+        yield ((f"{terminal.mark('✓', 'v')} {code}  {statement}", "green"),)
     for skip in report.skipped:
-        yield Text(f"- {skip.code}  skipped: {skip.reason}", style="dim")
+        yield ((f"- {skip.code}  skipped: {skip.reason}", "dim"),)
     for entry in report.suppressed:
         text = f"- {entry.finding.code}  suppressed: {subject(entry.finding.at)}"
-        yield Text(f"{text} ({entry.reason}, {entry.by})", style="dim")
+        yield ((f"{text} ({entry.reason}, {entry.by})", "dim"),)
 
 
-def _footer(report: Report, terminal: Terminal) -> Text:
+def _footer(report: Report, terminal: Terminal) -> Line:
     counts = summary(report)
     dot = terminal.mark("·", "-")
     parts = []
@@ -203,7 +194,7 @@ def _footer(report: Report, terminal: Terminal) -> Text:
         parts.append("stopped by --timeout")
     if report.skipped:
         parts.append(f"{counts['skipped']} skipped: {_reasons(report)}")
-    return Text(f" {dot} ".join(parts))
+    return ((f" {dot} ".join(parts), ""),)
 
 
 def _reasons(report: Report) -> str:
