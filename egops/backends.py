@@ -12,8 +12,10 @@ from egops.gatewayapi import (
     SERVICE_IMPORT,
     UDP_ROUTE,
     ObjectRef,
+    condition,
     grants,
     installs,
+    our_parents,
     per_snapshot,
     timestamp,
 )
@@ -44,6 +46,8 @@ def fault_of(backend: ObjectRef, snapshot: Snapshot) -> Fault | None:
     if backend.ref is None or backend.ref.kind not in BACKEND_KINDS:
         if _is_custom(backend, snapshot):
             return None
+        if _is_resolved(backend.entry.resource, snapshot):
+            return None  # Envoy Gateway knows better what its extension server brings
         group = backend.group or "core"
         return Fault(
             "InvalidKind",
@@ -131,15 +135,26 @@ def _port_fault(backend: ObjectRef, found: Resource, route: Resource) -> Fault |
 
 def _is_custom(backend: ObjectRef, snapshot: Snapshot) -> bool:
     """Return whether an extension server serves this kind of backend."""
+    return (backend.group, backend.kind_name) in extension_kinds(snapshot)
+
+
+@per_snapshot
+def extension_kinds(snapshot: Snapshot) -> frozenset[tuple[str, str]]:
+    """Return group and kind of what extension servers bring: filters, backends and policies."""
+    found = set()
     for install in installs(snapshot):
-        for field_name in ("backendResources", "resources"):
-            for _, entry in items(install.config, "extensionManager", field_name):
-                if (text(entry, "group"), text(entry, "kind")) == (
-                    backend.group,
-                    backend.kind_name,
-                ):
-                    return True
-    return False
+        one = section(install.config, "extensionManager")
+        for manager in (one, *entries(install.config, "extensionManagers")):
+            for field_name in ("resources", "backendResources", "policyResources"):
+                for _, entry in items(manager, field_name):
+                    found.add((text(entry, "group"), text(entry, "kind")))
+    return frozenset(found)
+
+
+def _is_resolved(route: Resource, snapshot: Snapshot) -> bool:
+    """Return whether the status says that every reference of the route resolves."""
+    found = [condition(p.body, "ResolvedRefs") for p in our_parents(route, snapshot)]
+    return bool(found) and all(c is not None and c.is_true and c.is_fresh(route) for c in found)
 
 
 def _some(names: list[str], most: int = 8) -> str:

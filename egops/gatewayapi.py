@@ -439,7 +439,14 @@ def our_parent_refs(snapshot: Snapshot) -> frozenset[Ref]:
         for kind in (LISTENER_SET, X_LISTENER_SET)
         for listener_set in snapshot.all(kind)
         if any(parent.ref in gateways for parent in parent_refs(listener_set))
+        and not _is_turned_away(listener_set)
     }
+
+
+def _is_turned_away(listener_set: Resource) -> bool:
+    """Return whether the Gateway does not admit the ListenerSet at all: then nobody serves it."""
+    accepted = condition(listener_set.status, "Accepted")
+    return accepted is not None and accepted.is_false and accepted.reason == "NotAllowed"
 
 
 def is_attached_to_ours(route: Resource, snapshot: Snapshot) -> bool:

@@ -98,6 +98,7 @@ def _fault(backend: Resource, snapshot: Snapshot, *, is_used: bool) -> tuple[Pat
             f"set extensionApis.enableBackend: true in {place}",
         )
     kinds = set()
+    on_host = any(text(i.config, "provider", "type") == "Custom" for i in known)
     for index, endpoint in items(backend.spec, "endpoints"):
         kinds |= {kind for kind in ("ip", "fqdn", "unix") if section(endpoint, kind)}
         address = text(endpoint, "ip", "address")
@@ -108,17 +109,17 @@ def _fault(backend: Resource, snapshot: Snapshot, *, is_used: bool) -> tuple[Pat
                 f"the host name {host} has no domain",
                 f"write it in full, as {host}.<namespace>.svc.cluster.local or with its domain",
             )
-        if _is_loopback(address) or host == "localhost" or host.endswith(".localhost"):
+        if not on_host and (_is_loopback(address) or f".{host}".endswith(".localhost")):
             return (
                 ("spec", "endpoints", index),
                 f"the endpoint {address or host} is the proxy itself",
                 "name an address outside the proxy's pod",
             )
-    if {"ip", "fqdn"} <= kinds:
+    if "fqdn" in kinds and len(kinds) > 1:
         return (
             ("spec", "endpoints"),
-            "IP and host name endpoints are mixed",
-            "make one Backend of the IP endpoints and one of the host names",
+            "host name endpoints are mixed with others",
+            "make one Backend of the host names and one of the other endpoints",
         )
     return (), "", ""
 

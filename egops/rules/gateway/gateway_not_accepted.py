@@ -50,6 +50,8 @@ def gateway_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
     """
     for gateway in our_gateways(snapshot):
         refused = conditions.failed(gateway.status, "Accepted")
+        # client certificates for backends and CAs of clients, from 1.9 on
+        refused = refused or conditions.failed(gateway.status, "ResolvedRefs")
         ref = section(gateway.spec, "infrastructure", "parametersRef")
         path, fault, remedy = parameters_fault(gateway, ref, snapshot, gateway.namespace)
         if refused is None and not fault:
@@ -57,7 +59,7 @@ def gateway_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
         place = gateway.at("spec", "infrastructure", "parametersRef", *path)
         yield Problem(
             place if fault else gateway.at(),
-            fault or (f"is not accepted: {refused.reason}" if refused else ""),
+            fault or (f"{_what(refused)}: {refused.reason}" if refused else ""),
             evidence=tuple(_evidence(gateway, refused, snapshot)),
             why=refused.message if refused else "",
             remedy=tuple(_remedy(gateway, refused, remedy, snapshot)),
@@ -66,6 +68,10 @@ def gateway_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
             explains=("EGD-205", "EGD-206", "EGD-207", "EGD-208", "EGD-223", "EGD-446"),
             explains_refs=(str(gateway.ref),),
         )
+
+
+def _what(refused: Condition) -> str:
+    return "is not accepted" if refused.type == "Accepted" else "has references that do not resolve"
 
 
 def _evidence(gateway: Resource, refused: Condition | None, snapshot: Snapshot) -> Iterator[str]:

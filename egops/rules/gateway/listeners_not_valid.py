@@ -54,12 +54,20 @@ def listeners_not_valid(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _not_valid(gateway: Resource) -> Condition | None:
+    """Return the condition that says so: the Gateway's, or before 1.7 the first listener's."""
     accepted = condition(gateway.status, "Accepted")
-    if accepted and accepted.is_true and accepted.reason == "ListenersNotValid":
+    if accepted is None or not accepted.is_true:
+        return None  # gateway-not-accepted, or still waiting
+    if accepted.reason == "ListenersNotValid":
         return accepted
     # up to 1.2.8 the reason is the type of a condition of its own
-    own = condition(gateway.status, "ListenersNotValid")
-    return own if own and accepted and accepted.is_true else None
+    if own := condition(gateway.status, "ListenersNotValid"):
+        return own
+    for _, listener in items(gateway.status, "listeners"):
+        for kind in ("Accepted", "Programmed"):
+            if invalid := conditions.failed(listener, kind):
+                return invalid
+    return None
 
 
 def _broken(gateway: Resource) -> Iterator[tuple[str, str]]:

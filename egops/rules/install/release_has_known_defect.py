@@ -76,12 +76,12 @@ def told(
         places = list(defect.trigger(snapshot)) if defect.trigger else []
         if places:
             yield _triggered(install, defect, places)
-        else:
+        elif defect.fixed[0].isdigit():
             asleep.append(defect)
     if asleep:
         yield Problem(
             install.deployment.at("spec", "template", "spec", "containers"),
-            f"release {dotted(install.version)} has {len(asleep)} {what} that later ones fix",
+            f"release {dotted(install.version)} lacks {len(asleep)} fixes of {what}",
             evidence=tuple(f"{defect.name} (fixed in {defect.fixed})" for defect in asleep),
             why="nothing seen here sets them off",
             remedy=("plan the upgrade to the newest patch release",),

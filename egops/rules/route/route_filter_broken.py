@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from egops.backends import extension_kinds
 from egops.finding import Problem, Severity
 from egops.gatewayapi import (
     CONFIG_MAP,
@@ -15,8 +16,9 @@ from egops.gatewayapi import (
     OURS,
     SECRET,
     Entry,
-    installs,
+    conditions,
     is_young,
+    our_parents,
     our_routes,
     rules_of,
     running_version,
@@ -83,7 +85,7 @@ def _extension_refs(rule_entry: Entry) -> Iterator[tuple[tuple[str | int, ...], 
 def _fault(route: Resource, ref: dict[str, object], snapshot: Snapshot) -> str:
     group, kind, name = text(ref, "group"), text(ref, "kind"), text(ref, "name")
     if (group, kind) != (EG, HTTP_ROUTE_FILTER.name):
-        if _is_extension(group, kind, snapshot):
+        if (group, kind) in extension_kinds(snapshot) or _is_taken(route, snapshot):
             return ""
         return f"{kind} of group {group or 'core'} is no filter that Envoy Gateway knows"
     found = snapshot.find(HTTP_ROUTE_FILTER, route.namespace, name)
@@ -94,12 +96,10 @@ def _fault(route: Resource, ref: dict[str, object], snapshot: Snapshot) -> str:
     return _content_fault(found, snapshot)
 
 
-def _is_extension(group: str, kind: str, snapshot: Snapshot) -> bool:
-    return any(
-        (text(entry, "group"), text(entry, "kind")) == (group, kind)
-        for install in installs(snapshot)
-        for _, entry in items(install.config, "extensionManager", "resources")
-    )
+def _is_taken(route: Resource, snapshot: Snapshot) -> bool:
+    """Return whether the status has nothing against the route: its extension server is unseen."""
+    parents = our_parents(route, snapshot)
+    return bool(parents) and not any(c.is_false for p in parents for c in conditions(p.body))
 
 
 def _content_fault(found: Resource, snapshot: Snapshot) -> str:

@@ -16,7 +16,9 @@ from egops.gatewayapi import (
     TCP_ROUTE,
     TLS_ROUTE,
     UDP_ROUTE,
+    Entry,
     ObjectRef,
+    condition,
     our_parent_refs,
     our_routes,
     parent_refs,
@@ -58,6 +60,7 @@ def route_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
             told.add(parent.entry.path)
             refused = conditions.failed(entry.body, "Accepted")
             if refused is None:
+                yield from _partly(route, parent, entry, snapshot)
                 continue
             attempts = list(parent_attempts(route, parent, snapshot))
             yield Problem(
@@ -73,6 +76,23 @@ def route_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
             )
         if snapshot.source.type is not SourceType.CLUSTER:
             yield from _recomputed(route, told, snapshot)
+
+
+def _partly(
+    route: Resource, parent: ObjectRef, entry: Entry, snapshot: Snapshot
+) -> Iterator[Problem]:
+    """Yield a parent that takes the route without some of its rules (1.4 on)."""
+    found = condition(entry.body, "PartiallyInvalid")
+    if found and found.is_true:
+        yield Problem(
+            parent.entry.at(),
+            f"{parent} does not take some rules of the route: {found.reason}",
+            evidence=(conditions.told(found),),
+            why=found.message,
+            remedy=(f"correct the rules that the condition names: {found.message}",),
+            severity=conditions.severity(found, route, Severity.ERROR),
+            settled=found.has_settled(route, snapshot),
+        )
 
 
 def _recomputed(
