@@ -14,6 +14,7 @@ from egops.cli.doctor import doctor
 from egops.cli.inspect import inspect
 from egops.cli.routes import routes
 from egops.cli.rules import rule, rules
+from egops.cli.upgrade_check import upgrade_check
 from egops.errors import EgopsError, ExitCode, InputError
 
 
@@ -70,7 +71,7 @@ def root() -> None:
     """
 
 
-for command in (demo, doctor, inspect, routes, rule, rules):
+for command in (demo, doctor, inspect, routes, rule, rules, upgrade_check):
     root.add_command(command)
 
 

@@ -1,5 +1,4 @@
-"""Values of the gateway-helm chart as objects of their own: from values files, HelmReleases and
-Applications.
+"""Values of the gateway-helm chart, out of values files, HelmReleases and Applications.
 
 Each gives a HelmValues object (`values` is the tree), and an EnvoyGateway made of the tree's
 `config.envoyGateway`. Paths lead back to the lines of the file.

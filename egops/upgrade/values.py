@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     from egops.snapshot import Path
 
-_OWN_KEYS = {"deployment", "certgen", "kubernetesClusterDomain", "createNamespace", "podDisruptionBudget"}
+_OWN_KEYS = {
+    "certgen",
+    "createNamespace",
+    "deployment",
+    "kubernetesClusterDomain",
+    "podDisruptionBudget",
+}
 
 
 def trees(values: Any) -> Iterator[tuple[Path, dict[str, Any]]]:

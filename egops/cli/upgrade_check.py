@@ -1,0 +1,207 @@
+"""`egops upgrade-check`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from egops.cli.options import output_option, severity_option, source_options
+
+if TYPE_CHECKING:
+    from egops.finding import Report
+    from egops.gather import SourceOptions
+    from egops.upgrade.plan import Step
+
+
+class _Chosen:
+    """The options of a run, named."""
+
+    def __init__(self, options: dict[str, object]) -> None:
+        from egops.finding import Severity
+
+        self.output, self.config = str(options["output"]), str(options["config"])
+        self.baseline, self.fixes = str(options["baseline"]), str(options["fixes"])
+        self.only: tuple[str, ...] = tuple(options["only"])  # type: ignore[arg-type]
+        self.skip: tuple[str, ...] = tuple(options["skip"])  # type: ignore[arg-type]
+        self.verbose, self.fix = bool(options["verbose"]), bool(options["fix"])
+        self.yes = bool(options["yes"])
+        self.min_severity = Severity[str(options["min_severity"]).upper()]
+        word = str(options["fail_on"])
+        self.fail_on = None if word == "never" else Severity[word.upper()]
+
+
+@click.command(name="upgrade-check")
+@click.option(
+    "--to",
+    "target",
+    metavar="RELEASE",
+    default="next",
+    show_default=True,
+    help="The release to go to: 1.3.3, 1.3 (its newest patch), next, latest.",
+)
+@click.option(
+    "--from",
+    "start",
+    metavar="RELEASE",
+    default="",
+    help="The installed release, where the objects do not tell.",
+)
+@click.option("--explain", metavar="RULE", default="", help="Explain one rule and leave.")
+@click.option("--list", "listing", is_flag=True, help="List the rules of the step and leave.")
+@click.option("--only", multiple=True, metavar="RULE", help="Only these rules: codes or names.")
+@click.option("--skip", multiple=True, metavar="RULE", help="All rules but these.")
+@click.option(
+    "--write-fixes",
+    "fixes",
+    metavar="DIR",
+    default="",
+    help="Write the patches that keep the old behaviour, with a kustomization.yaml.",
+)
+@click.option("--fix", is_flag=True, help="Edit the manifests in place; the diff is shown first.")
+@click.option("--yes", is_flag=True, help="Don't ask before --fix edits.")
+@output_option("text", "json", "yaml", "markdown", "name")
+@severity_option("--min-severity", "info", "Show nothing milder.")
+@severity_option("--fail-on", "error", "Exit with 1 for findings at or above this.")
+@click.option("--baseline", metavar="FILE", default="", help="A report: its findings are known.")
+@click.option("--config", metavar="FILE", default="", help="Configuration instead of egops.toml.")
+@click.option("-v", "--verbose", is_flag=True, help="Show evidence, passed checks and skips.")
+@source_options
+def upgrade_check(source: SourceOptions, target: str, start: str, **options: object) -> None:
+    """Tell what the next Envoy Gateway changes for these objects, and plan the upgrade.
+
+    \b
+    egops upgrade-check --to 1.3.3                    the cluster of the current context
+    egops upgrade-check -f manifests/ --from 1.2.8 --to 1.3.3
+    kustomize build | egops upgrade-check -f - --from 1.2.8
+    egops upgrade-check --to latest -o markdown       a change request
+    """  # fmt: skip
+    chosen = _Chosen(options)
+    if options["explain"]:
+        click.echo(_page(str(options["explain"])), nl=False)
+        return
+    if options["listing"]:
+        click.echo(_catalogue(start, target, chosen), nl=False)
+        return
+    began = time.monotonic()
+    report, steps = _check(source, start, target, chosen)
+    _show(report, steps, chosen, time.monotonic() - began)
+    _fix(report, chosen)
+    raise click.exceptions.Exit(int(report.exit_code(chosen.fail_on)))
+
+
+def _page(word: str) -> str:
+    from egops.config import choose
+    from egops.errors import InputError
+    from egops.render.catalogue import page
+    from egops.rules.registry import upgrade_rules
+
+    found = choose(upgrade_rules(), (word,), ())
+    if len(found) != 1:
+        raise InputError(f"{word!r} names {len(found)} upgrade rules")
+    return page(found[0])
+
+
+def _catalogue(start: str, target: str, chosen: _Chosen) -> str:
+    from egops.config import choose
+    from egops.render.catalogue import catalogue
+    from egops.rules.registry import upgrade_rules
+    from egops.snapshot import Upgrade
+    from egops.upgrade.releases import named
+    from egops.upgrade.select import rules_of
+
+    rules = choose(upgrade_rules(), chosen.only, chosen.skip)
+    if start:
+        installed = named(start)
+        rules = rules_of(rules, Upgrade(installed, named(target, installed)))
+    return catalogue(rules, chosen.output if chosen.output in ("text", "json", "name") else "text")
+
+
+def _check(
+    source: SourceOptions, start: str, target: str, chosen: _Chosen
+) -> tuple[Report, tuple[Step, ...]]:
+    import sys
+    from dataclasses import replace
+
+    from egops import config as configuration
+    from egops.cli.report import read_baseline
+    from egops.engine import Options, run
+    from egops.errors import EgopsError
+    from egops.gatewayapi import APPLICATION, CRD, HELM_RELEASE
+    from egops.gather import Wanted, gather
+    from egops.gather.progress import progress_on
+    from egops.rules.registry import upgrade_rules
+    from egops.upgrade.plan import plan
+    from egops.upgrade.releases import dotted, named
+    from egops.upgrade.select import is_ours, rules_of, step_of
+
+    if start:
+        named(target, named(start))  # tell of a bad release before anything is read
+    config = configuration.load(chosen.config)
+    skip = (*chosen.skip, *config.skip)
+    rules = configuration.choose(upgrade_rules(), chosen.only or config.only, skip)
+    wanted = Wanted.by(rules)
+    kinds = wanted.kinds | {CRD, HELM_RELEASE, APPLICATION}
+    with progress_on(sys.stderr) as progress:
+        snapshot = gather(source, replace(wanted, kinds=kinds), progress)
+    if not is_ours(snapshot) and not snapshot.broken:
+        raise EgopsError(
+            "nothing of Envoy Gateway is in the input",
+            hint="give Gateways, routes, policies, values of the chart or a cluster that has them",
+        )
+    step, known_by = step_of(snapshot, start, target)
+    snapshot = replace(snapshot, upgrade=step)
+    baseline = read_baseline(chosen.baseline) if chosen.baseline else frozenset()
+    facts = {
+        "from": dotted(step.from_version),
+        "to": dotted(step.to_version),
+        "fromSource": known_by,
+    }
+    options = Options(
+        command="upgrade-check",
+        min_severity=chosen.min_severity,
+        suppress=configuration.suppressor(config, snapshot),
+        baseline=baseline,
+        timed_out=snapshot.timed_out,
+        facts=facts,
+    )
+    report = run(rules_of(rules, step), snapshot, options)
+    found = (*report.findings, *(fold.finding for fold in report.folded))
+    return report, plan(snapshot, step, found)
+
+
+def _show(report: Report, steps: tuple[Step, ...], chosen: _Chosen, elapsed: float) -> None:
+    from egops.cli.report import terminal
+    from egops.render import renderer
+    from egops.render.upgrade import markdown, plan_text, with_plan
+
+    shape = terminal(verbose=chosen.verbose, elapsed=elapsed)
+    if chosen.output == "markdown":
+        click.echo(markdown(report, steps), nl=False)
+        return
+    text = renderer(chosen.output)(report, shape)
+    if chosen.output == "json":
+        text = with_plan(text, steps)
+    elif chosen.output == "text":
+        text += plan_text(steps)
+    click.echo(text, nl=False, color=True)
+
+
+def _fix(report: Report, chosen: _Chosen) -> None:
+    if chosen.fixes:
+        from egops.apply_fixes import write_fixes
+
+        for path in write_fixes(report.findings, chosen.fixes):
+            click.echo(f"wrote {path}", err=True)
+    if chosen.fix:
+        from egops.apply_fixes import edits, write
+
+        found = edits(report.findings)
+        if not found:
+            click.echo("nothing to edit: no finding has a patch for a file", err=True)
+            return
+        for edit in found:
+            click.echo(edit.diff, err=True, nl=False)
+        if chosen.yes or click.confirm("Edit these files?", err=True):
+            write(found)

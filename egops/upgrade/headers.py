@@ -1,0 +1,46 @@
+"""Header filters that 1.2.8 refuses and 1.3.0 lets pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from egops.snapshot import entries, items, section, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from egops.snapshot import Path, Resource
+
+_FILTERS = ("requestHeaderModifier", "responseHeaderModifier")
+
+
+def _names(route: Resource) -> Iterator[tuple[Path, str, str]]:
+    """Yield place, verb and name of every header in a filter of a route or its backendRefs."""
+    for rule, body in items(route.spec, "rules"):
+        path: Path = ("spec", "rules", rule)
+        yield from _in_filters(body, path)
+        for index, backend in items(body, "backendRefs"):
+            yield from _in_filters(backend, (*path, "backendRefs", index))
+
+
+def _in_filters(body: object, path: Path) -> Iterator[tuple[Path, str, str]]:
+    for index, found in items(body, "filters"):
+        for kind in _FILTERS:
+            place = (*path, "filters", index, kind)
+            for verb in ("set", "add"):
+                for number, header in items(found, kind, verb):
+                    yield (*place, verb, number, "name"), verb, text(header, "name")
+            for number, name in enumerate(entries(section(found, kind), "remove")):
+                yield (*place, "remove", number), "remove", str(name)
+
+
+def becomes_active(route: Resource) -> tuple[Path, str] | None:
+    """Return the header that 1.2.8 refuses, if nothing in 1.3.0 refuses the route too."""
+    hit: tuple[Path, str] | None = None
+    for path, verb, name in _names(route):
+        odd = "/" in name or ":" in name
+        if not name or (odd and verb != "remove"):
+            return None
+        if hit is None and (odd or name.lower() == "host"):
+            hit = (path, name)
+    return hit

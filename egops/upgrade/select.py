@@ -1,0 +1,137 @@
+"""Which releases an upgrade goes from and to, and which rules judge it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from egops.errors import EgopsError, InputError
+from egops.gatewayapi import APPLICATION, CRD, HELM_RELEASE, image_version, installs
+from egops.snapshot import Upgrade, items, text
+from egops.upgrade.crds import at_least
+from egops.upgrade.releases import MATRIX, RELEASES, dotted, last_patch, named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from egops.snapshot import Resource, Snapshot
+
+Version = tuple[int, ...]
+NAMES = ("gateway-helm", "gateway")
+OUR_GROUPS = ("gateway.envoyproxy.io", "gateway.networking.k8s.io", "egops.dev")
+
+
+class Dated(Protocol):
+    """A rule, as far as the choice of rules needs to know it."""
+
+    @property
+    def changed_in(self) -> Version | None:
+        """Return the release with the change."""
+
+    @property
+    def fixed_in(self) -> Version | None:
+        """Return the release that took it back."""
+
+
+R = TypeVar("R", bound=Dated)
+
+
+class Installed(NamedTuple):
+    """The installed release, and how it is known."""
+
+    version: Version
+    source: str
+
+
+def installed(snapshot: Snapshot) -> Installed | None:
+    """Return the release that the snapshot shows, None if nothing tells."""
+    for found in installs(snapshot):
+        deployment = found.deployment
+        if deployment is None:
+            continue
+        if found.version in RELEASES:
+            return Installed(found.version or (), f"image {found.image}")
+        for label in ("app.kubernetes.io/version", "helm.sh/chart"):
+            value = text(deployment.labels, label)
+            version = _release(value)
+            if version:
+                return Installed(version, f"label {label}: {value}")
+    for resource in (*snapshot.all(HELM_RELEASE), *snapshot.all(APPLICATION)):
+        value = _chart_version(resource)
+        if version := _release(value):
+            return Installed(version, f"{resource.ref}: version {value}")
+    minor = at_least(snapshot.all(CRD))
+    if minor is not None and minor in MATRIX:
+        return Installed(last_patch(minor), f"fields of the CRDs: {dotted(minor)}, patch unknown")
+    return None
+
+
+def _release(value: str) -> Version | None:
+    found = re.search(r"v?(\d+\.\d+\.\d+)$", value)
+    version = image_version(f":{found.group(1)}") if found else None
+    return version if version in RELEASES else None
+
+
+def _chart_version(resource: Resource) -> str:
+    if resource.kind == HELM_RELEASE:
+        chart = text(resource.spec, "chart", "spec", "chart").rpartition("/")[2]
+        return text(resource.spec, "chart", "spec", "version") if chart in NAMES else ""
+    sources = [resource.spec.get("source"), *(s for _, s in items(resource.spec, "sources"))]
+    for source in sources:
+        chart = (
+            text(source, "chart").rpartition("/")[2] or text(source, "repoURL").rpartition("/")[2]
+        )
+        if chart in NAMES:
+            return text(source, "targetRevision")
+    return ""
+
+
+def step_of(snapshot: Snapshot, start: str, end: str) -> tuple[Upgrade, str]:
+    """Return the upgrade that the user means, and how its start is known.
+
+    Raises:
+        InputError: a release is unknown, the target is not newer than the start.
+        EgopsError: nothing tells which release is installed.
+    """
+    found = Installed(named(start), "given with --from") if start else installed(snapshot)
+    if found is None:
+        raise EgopsError(
+            "the installed release of Envoy Gateway is unknown",
+            hint="give it with --from, for instance --from 1.2.8",
+        )
+    target = named(end, found.version)
+    if target == found.version:
+        raise InputError(
+            f"Envoy Gateway {dotted(target)} is installed already ({found.source})",
+            hint="give a newer release with --to",
+        )
+    if target[:2] < found.version[:2] or (
+        target[:2] == found.version[:2] and target < found.version
+    ):
+        raise InputError(
+            f"{dotted(target)} is older than the installed {dotted(found.version)}: a downgrade",
+            hint="downgrades are not judged; to go back from an upgrade see the plan it printed",
+        )
+    return Upgrade(found.version, target), found.source
+
+
+def rules_of(rules: Iterable[R], step: Upgrade) -> tuple[R, ...]:
+    """Return the rules whose change lies between the two releases and stays in the target.
+
+    Rules about any step (the matrix, the CRDs, lost fixes) say `changed_in=(1, 0, 0)`.
+    """
+    return tuple(rule for rule in rules if _applies(rule, step))
+
+
+def _applies(rule: Dated, step: Upgrade) -> bool:
+    changed = rule.changed_in
+    if changed is None or changed == (1, 0, 0):
+        return True
+    if not step.from_version < changed <= step.to_version:
+        return False
+    return rule.fixed_in is None or step.to_version < rule.fixed_in
+
+
+def is_ours(snapshot: Snapshot) -> bool:
+    """Return whether anything in the snapshot concerns Envoy Gateway."""
+    return any(found and kind.group in OUR_GROUPS for kind, found in snapshot.resources.items())

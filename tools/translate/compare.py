@@ -1,0 +1,171 @@
+"""Recall and precision of the upgrade rules against both translators.
+
+    python -m tools.translate.compare --from 1.2.8 --to 1.3.0 [FILE or FOLDER…]
+
+Without files it generates the project's own corpus (`corpus.py`); `--upstream` adds the inputs of
+the translators' own tests, out of the Go module. An input counts as changed if the meaning of what
+the two releases publish differs; it should have a finding then, and no finding at or above warning
+otherwise. What every input changes (the empty outlier detection, the default access log) is left
+out on both sides, EGU-1303 and the mass part of EGU-1327 with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from egops.engine import Options, run
+from egops.finding import Finding, Severity
+from egops.gather.manifests import Manifests, ordered
+from egops.gather.yaml_documents import Document, documents
+from egops.rules.registry import upgrade_rules
+from egops.snapshot import Origin, Snapshot, Source, SourceType, Upgrade
+from egops.upgrade.releases import named
+from tools.translate.build import module_folder, oracle
+from tools.translate.corpus import corpus
+from tools.translate.meaning import differences, meaning
+from tools.translate.tree import objects_of, tree_of
+
+MASS = {"EGU-1303"}
+OUTSIDE = {"EGU-1301", "EGU-1304", "EGU-1306", "EGU-1308", "EGU-1314", "EGU-1315", "EGU-1323"}
+# judged by the provider, the infrastructure or Envoy itself: translators can't show these
+
+
+def judge(objects: list[dict[str, Any]], start: str, end: str) -> list[Finding]:
+    """Return what the rules of a step say of objects given as files."""
+    manifests = Manifests()
+    for body in objects:
+        manifests.add(body, Origin())
+    step = Upgrade(named(start), named(end))
+    snapshot = Snapshot(
+        datetime.now(UTC),
+        Source(SourceType.FILES),
+        resources=ordered(manifests.resources),
+        upgrade=step,
+    )
+    rules = [
+        rule for rule in upgrade_rules() if rule.changed_in and rule.changed_in <= step.to_version
+    ]
+    report = run(rules, snapshot, Options(command="upgrade-check"))
+    for crash in report.crashed:
+        print(crash.code, crash.error, crash.traceback, file=sys.stderr)
+    return [*report.findings, *(fold.finding for fold in report.folded)]
+
+
+def translate(version: str, folder: Path, inputs: list[Path]) -> dict[str, dict[str, Any]]:
+    """Return the oracle's answers by the input's name."""
+    out = folder / version
+    out.mkdir()
+    for start in range(0, len(inputs), 50):
+        part = [str(path) for path in inputs[start : start + 50]]
+        subprocess.run([str(oracle(version)), str(out), *part], check=False)
+    return {
+        path.name.removesuffix(".json"): json.loads(path.read_text("utf-8"))
+        for path in out.glob("*.json")
+    }
+
+
+def trees(paths: list[Path]) -> dict[str, dict[str, Any]]:
+    """Return the resource trees in files: trees themselves, or Kubernetes objects."""
+    found = {}
+    for path in paths:
+        values = [
+            document.value
+            for document in documents(path.read_text("utf-8"))
+            if isinstance(document, Document) and isinstance(document.value, dict)
+        ]
+        if not values:
+            continue
+        found[path.name] = values[0] if "kind" not in values[0] else tree_of(values)
+    return found
+
+
+def main() -> int:
+    """Run the comparison and print its table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--from", dest="start", default="1.2.8")
+    parser.add_argument("--to", dest="end", default="1.3.0")
+    parser.add_argument("--upstream", action="store_true")
+    parser.add_argument("--verbose", "-v", action="store_true")
+    parser.add_argument("--no-corpus", action="store_true")
+    parser.add_argument("paths", nargs="*", type=Path)
+    options = parser.parse_args()
+    files = [f for p in options.paths for f in (sorted(p.rglob("*.yaml")) if p.is_dir() else [p])]
+    inputs = trees(files)
+    if options.upstream:
+        folder = module_folder(options.start) / "internal/gatewayapi/testdata"
+        inputs.update(trees(sorted(folder.glob("*.in.yaml"))))
+    if not options.no_corpus:
+        inputs.update({name: tree_of(objects) for name, objects in corpus().items()})
+    return compare(inputs, options.start, options.end, verbose=options.verbose)
+
+
+def compare(inputs: dict[str, dict[str, Any]], start: str, end: str, *, verbose: bool) -> int:
+    """Translate, judge, count; return 0 if recall is complete and precision at least 95 %."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = []
+        (folder / "in").mkdir()
+        for key, tree in inputs.items():
+            path = folder / "in" / key
+            path.write_text(json.dumps(tree), "utf-8")
+            paths.append(path)
+        before, after = (translate(version, folder, paths) for version in (start, end))
+    counts: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
+    for key, tree in inputs.items():
+        if key not in before or key not in after or before[key].get("error"):
+            counts["not translated"] += 1
+            continue
+        found = differences(meaning(before[key]), meaning(after[key]))
+        findings = [f for f in judge(objects_of(tree), start, end) if f.code not in MASS]
+        loud = [f for f in findings if f.severity >= Severity.WARNING and f.code not in OUTSIDE]
+        codes.update({finding.code for finding in loud})
+        kind = _kind(bool(found), loud, findings)
+        counts[kind] += 1
+        if kind not in ("true positive", "true negative") or (verbose and found):
+            _show(key, kind, found, findings)
+    return _table(counts, codes)
+
+
+def _kind(changed: bool, loud: list[Finding], findings: list[Finding]) -> str:  # noqa: FBT001
+    if changed:
+        if loud:
+            return "true positive"
+        return "told as info" if findings else "missed"
+    return "false positive" if loud else "true negative"
+
+
+def _show(key: str, kind: str, found: list[str], findings: list[Finding]) -> None:
+    print(f"{kind}: {key}")
+    for line in found[:6]:
+        print(f"    {line}")
+    for finding in findings:
+        if finding.severity >= Severity.WARNING or kind == "told as info":
+            print(f"    {finding.severity} {finding.code} {finding.problem.message}")
+
+
+def _table(counts: Counter[str], codes: Counter[str]) -> int:
+    for kind, count in sorted(counts.items()):
+        print(f"{kind:16} {count:5}")
+    print(
+        "inputs by code: " + ", ".join(f"{code} {count}" for code, count in sorted(codes.items()))
+    )
+    told = counts["true positive"] + counts["told as info"]
+    changed = told + counts["missed"]
+    loud = counts["true positive"] + counts["false positive"]
+    recall = told / changed if changed else 1.0
+    precision = counts["true positive"] / loud if loud else 1.0
+    print(f"recall {recall:.1%} ({told}/{changed}), precision {precision:.1%}")
+    return 0 if recall == 1.0 and precision >= 0.95 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
