@@ -170,6 +170,7 @@ def look(
 
     # a dump of 50,000 routes is a million objects without cycles: collecting them is lost time
     gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
     only = frozenset({proxy} if proxy and "*" not in proxy else ())
     wanted = Wanted(frozenset(kinds), frozenset(probes) | {Probe.CONFIG_DUMP}, only)
     with progress_on(sys.stderr) as progress:

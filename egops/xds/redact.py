@@ -12,6 +12,8 @@ import re
 from typing import Any
 
 REDACTED = "[redacted]"
+REDACTED_BYTES = base64.b64encode(REDACTED.encode()).decode()
+_HARMLESS = frozenset({"@type", "filename", "environment_variable"})
 
 # fields that hold nothing but key material, in whatever form
 _SECRET_FIELDS = frozenset(
@@ -51,7 +53,7 @@ def redact(value: Any, key: str = "") -> Any:
 def _mapping(value: dict[str, Any], under: str) -> dict[str, Any]:
     secret = _is_secret_header(value)
     return {
-        name: blank(entry)
+        name: blank(entry, name)
         if (name in _SECRET_FIELDS and not _is_reference(entry))
         or (secret and name not in ("name", "key", "header_name", "@type"))
         or (under == _CREDENTIALS and name in ("key", "client"))
@@ -84,18 +86,18 @@ def _is_reference(entry: Any) -> bool:
     )
 
 
-def blank(value: Any) -> Any:
-    """Return the same shape with every text redacted, numbers and flags too."""
+def blank(value: Any, key: str = "") -> Any:
+    """Return the same shape with every text and number redacted; bytes stay base64, as Envoy's."""
     if isinstance(value, dict):
         return {
-            name: entry if name in ("@type", "filename", "environment_variable") else blank(entry)
+            name: entry if name in _HARMLESS else blank(entry, name)
             for name, entry in value.items()
         }
     if isinstance(value, list):
-        return [blank(entry) for entry in value]
+        return [blank(entry, key) for entry in value]
     if value is None or isinstance(value, bool):
         return value
-    return REDACTED
+    return REDACTED_BYTES if key == "inline_bytes" else REDACTED
 
 
 def _text(value: str, key: str) -> str:

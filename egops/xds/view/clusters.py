@@ -64,6 +64,7 @@ class EndpointRow(Struct, frozen=True, gc=False):
     zone: str = ""
     hostname: str | UnsetType = UNSET
     proxy: str = ""
+    own: str | UnsetType = UNSET
 
     HEADERS: ClassVar = ("CLUSTER", "ENDPOINT", "HEALTH", "BACKEND")
     WIDE: ClassVar = ("WEIGHT", "PRIORITY", "ZONE", "REASON")
@@ -72,7 +73,7 @@ class EndpointRow(Struct, frozen=True, gc=False):
     def owner_text(self) -> str:
         """Return the backendRef in one word."""
         if self.owner is None:
-            return "<none>"
+            return f"<{self.own}>" if self.own is not UNSET else "<none>"
         if self.owner.backend is None or self.owner.backend < 0:
             return str(self.owner)
         return f"{self.owner} backend {self.owner.backend}"
@@ -195,15 +196,17 @@ def endpoint_rows(
 ) -> Iterator[EndpointRow]:
     """Yield a row for each endpoint of each cluster, of EDS and written inline."""
     seen = set()
+    fleet = dump.local_cluster_name
     for assignment in dump.endpoints:
         seen.add(assignment.cluster_name)
-        yield from _assigned(assignment, statuses, proxy)
+        yield from _assigned(assignment, statuses, proxy, fleet)
     for entry in dump.clusters:
         cluster = entry.cluster
         if cluster.load_assignment and cluster.name not in seen:
             inline = lenient(cluster.load_assignment, LoadAssignment)
             if inline is not None:
-                yield from _assigned(replace(inline, cluster_name=cluster.name), statuses, proxy)
+                assignment = replace(inline, cluster_name=cluster.name)
+                yield from _assigned(assignment, statuses, proxy, fleet)
                 seen.add(cluster.name)
     for status in statuses.cluster_statuses if statuses else ():
         if status.name not in seen:
@@ -212,10 +215,13 @@ def endpoint_rows(
 
 
 def _assigned(
-    assignment: LoadAssignment, statuses: ClusterStatuses | None, proxy: str
+    assignment: LoadAssignment, statuses: ClusterStatuses | None, proxy: str, fleet: str
 ) -> Iterator[EndpointRow]:
     status = statuses.by_name.get(assignment.cluster_name) if statuses else None
     hosts = {str(host.address): host for host in status.host_statuses} if status else {}
+    own: str | UnsetType = UNSET
+    if isinstance(named := owners.cluster_name_owner(assignment.cluster_name, fleet), Own):
+        own = named.purpose
     for locality in assignment.endpoints:
         owner = _owner(locality, assignment.cluster_name)
         for endpoint in locality.lb_endpoints:
@@ -237,6 +243,7 @@ def _assigned(
                 locality.locality.zone,
                 found.hostname or UNSET,
                 proxy,
+                own,
             )
 
 
