@@ -12,6 +12,7 @@ import orjson
 from egops.errors import EgopsError, UnreachableError
 from egops.gather.asker import Answer, NoAnswerError, said_in
 from egops.gather.http import fetch, refused
+from egops.snapshot import items, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +141,7 @@ class Api:
                 yield {**self._list(self.json(path, query, accept)), "restarted": True}
                 return
             yield self._list(page)
-            token = str((page.get("metadata") or {}).get("continue") or "")
+            token = text(page, "metadata", "continue")
             if not token:
                 return
 
@@ -172,12 +173,11 @@ class Api:
         if not isinstance(document, dict) or document.get("kind") != "APIGroupDiscoveryList":
             return None
         found: dict[tuple[str, str], tuple[str, ...]] = {}
-        for group in document.get("items") or ():
-            name = group["metadata"]["name"]
-            for version in group.get("versions") or ():
-                for resource in version.get("resources") or ():
-                    key = (name, resource["resource"])
-                    found[key] = (*found.get(key, ()), version["version"])
+        for _, group in items(document, "items"):
+            for _, version in items(group, "versions"):
+                for _, resource in items(version, "resources"):
+                    key = (text(group, "metadata", "name"), text(resource, "resource"))
+                    found[key] = (*found.get(key, ()), text(version, "version"))
         return found
 
     @contextlib.contextmanager

@@ -7,6 +7,7 @@ pods. What can't be read is a value with its reason; only a server that can't be
 from __future__ import annotations
 
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from egops.gather import Progress, SourceOptions, Wanted
+    from egops.gather.kubeconfig import Connection
     from egops.gather.prometheus import Asked
 
 OBJECTS = "objects"  # the name under which progress hears of the lists
@@ -64,17 +66,33 @@ def read_cluster(
         AccessError, UnreachableError: the API server can't be asked at all.
         TimeoutReached: `source.timeout` ran out before anything was known.
     """
-    connection = connect(source)
-    calls = Calls()
-    api = Api(connection, calls, source.request_timeout)
+    began = time.monotonic()
     with Workers(source.concurrency) as workers:
+        connection = _connected(source, workers)
+        calls = Calls()
+        api = Api(connection, calls, source.request_timeout)
         reading = _Reading(api, source, wanted, progress, workers)
+        left = max(0.0, source.timeout - (time.monotonic() - began)) if source.timeout else None
         try:
             reading.start()
-            in_time = workers.wait(source.timeout or None)
+            in_time = workers.wait(left)
         finally:
             calls.cut()
+            connection.close()
     return reading.snapshot(taken_at, in_time=in_time)
+
+
+def _connected(source: SourceOptions, workers: Workers) -> Connection:
+    """Return the way to the cluster; a credential plugin may take no longer than the command."""
+    if not source.timeout:
+        return connect(source)
+    found: list[Connection] = []
+    workers.submit(lambda: found.append(connect(source)))
+    if not workers.wait(source.timeout):
+        raise TimeoutReached(
+            f"no credentials within {source.timeout:g} s: the kubeconfig's plugin does not answer"
+        )
+    return found[0]
 
 
 class _Reading:

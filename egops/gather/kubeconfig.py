@@ -62,6 +62,11 @@ class Connection:
         manager: urllib3.PoolManager = ApiClient(self.configuration).rest_client.pool_manager
         return watched(manager)
 
+    def close(self) -> None:
+        """Close the connections."""
+        if "pool" in vars(self):
+            self.pool.clear()
+
     def headers(self, accept: str = "application/json") -> urllib3.HTTPHeaderDict:
         """Return the headers of a request; a token that expires is fetched anew."""
         headers = urllib3.HTTPHeaderDict({"accept": accept, "accept-encoding": "gzip"})

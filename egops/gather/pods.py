@@ -77,7 +77,11 @@ class Pods:
         pods = sorted(pods, key=lambda pod: (pod.namespace, pod.name))
         notes: list[str] = []
         proxies = self._chosen([pod for pod in pods if is_proxy(pod)], notes)
-        gateways = [pod for pod in pods if text(pod.labels, "control-plane") == "envoy-gateway"]
+        gateways = [
+            pod
+            for pod in pods
+            if text(pod.labels, "control-plane") == "envoy-gateway" and not _is_leaving(pod)
+        ]
         with self._lock:
             self._settled = True
             self._notes = notes
@@ -118,12 +122,12 @@ class Pods:
             fleet = fleet_key(pod)
             if not self._is_asked_for(pod, fleet):
                 continue
-            if "deletionTimestamp" in pod.metadata or text(pod.status, "phase") == "Succeeded":
+            if _is_leaving(pod):
                 leaving += 1
                 continue
             fleets.setdefault(fleet, []).append(pod)
         if leaving:
-            notes.append(f"{leaving} proxies on their way out were not read")
+            notes.append(f"pods not read because they have ended or are about to: {leaving}")
         limit = self._source.max_pods
         for fleet, members in fleets.items():
             if len(members) > limit:
@@ -204,6 +208,13 @@ class Pods:
             names = [text(container, "name") for _, container in items(pod.spec, "containers")]
             return Exec(self._api, pod.namespace, pod.name, port, names)
         return PortForward(self._api, pod.namespace, pod.name, port)
+
+
+def _is_leaving(pod: Resource) -> bool:
+    return "deletionTimestamp" in pod.metadata or text(pod.status, "phase") in (
+        "Succeeded",
+        "Failed",  # evicted: it stays as a record, another one runs in its place
+    )
 
 
 def _draft(pod: Resource) -> Draft:

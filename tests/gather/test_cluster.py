@@ -108,6 +108,17 @@ def test_the_version_that_is_served_is_read(api: ApiServer, tmp_path: Path) -> N
     assert api.paths()[-1] == "/apis/gateway.networking.k8s.io/v1alpha2/tlsroutes"
 
 
+@pytest.mark.parametrize(
+    "odd", [{}, {"items": [1, {}]}, {"items": [{"versions": [{"resources": [2]}]}]}]
+)
+def test_an_odd_discovery_document_is_survived(
+    odd: dict[str, Any], api: ApiServer, tmp_path: Path
+) -> None:
+    document = {"kind": "APIGroupDiscoveryList"} | odd
+    api.handlers["/apis"] = lambda request: request.json(document)
+    assert read(api, tmp_path, HTTP_ROUTE).absent == {HTTP_ROUTE}
+
+
 def test_a_version_that_egops_does_not_know_is_unread(api: ApiServer, tmp_path: Path) -> None:
     api.objects[TLS_ROUTE._replace(versions=("v2",))] = [named("t", "shop")]
     assert read(api, tmp_path, TLS_ROUTE).unread == {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from egops.errors import AccessError, EgopsError, InputError
+from egops.errors import AccessError, EgopsError, InputError, TimeoutReached
 from egops.gatewayapi import SERVICE
 from egops.gather import SourceOptions, Wanted, gather
 from tests.gather.api_server import ApiServer, api_server, named
@@ -166,6 +166,14 @@ def test_a_credential_plugin_that_is_not_installed_stops(api: ApiServer, tmp_pat
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-tool"}}
     with pytest.raises(AccessError, match=r"no-such-tool failed: .*No such file"):
         services(SourceOptions(kubeconfig=api.kubeconfig(tmp_path, **user)))
+
+
+def test_a_credential_plugin_that_hangs_ends_with_the_command(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    user = plugin(tmp_path, "import time; time.sleep(5)")
+    with pytest.raises(TimeoutReached, match=r"no credentials within 0\.5 s"):
+        services(SourceOptions(kubeconfig=api.kubeconfig(tmp_path, **user), timeout=0.5))
 
 
 def test_a_token_is_not_told_in_any_error(api: ApiServer, tmp_path: Path) -> None:

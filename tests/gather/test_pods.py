@@ -269,11 +269,11 @@ def test_pods_that_do_not_run_say_so_without_being_asked(
 
 def test_pods_on_their_way_out_are_left_out_and_counted(cluster: ApiServer, tmp_path: Path) -> None:
     gone = proxy("proxy-b", metadata={"deletionTimestamp": "2025-01-01T00:00:00Z"})
-    cluster.objects[POD].append(gone)
+    cluster.objects[POD] += [gone, proxy("proxy-c", status={"phase": "Failed"})]
     gone["metadata"]["labels"] = cluster.objects[POD][0]["metadata"]["labels"]
     snapshot = read(cluster, tmp_path, Probe.STATS)
     assert [found.name for found in snapshot.proxies] == [f"{SYSTEM}/proxy-a"]
-    assert snapshot.notes == ("1 proxies on their way out were not read",)
+    assert snapshot.notes == ("pods not read because they have ended or are about to: 2",)
 
 
 def test_of_each_fleet_so_many_pods_are_asked_and_the_rest_is_told(
