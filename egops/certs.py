@@ -87,14 +87,8 @@ def _read_chain(pem: bytes) -> tuple[Certificate, ...]:
     try:
         found = x509.load_pem_x509_certificates(pem)
         return tuple(_certificate(each) for each in found)
-    except (ValueError, TypeError) as exc:
-        raise CertificateError(
-            f"it holds a certificate that does not decode ({_brief(exc)})"
-        ) from None
-
-
-def _brief(exc: Exception) -> str:
-    return str(exc).partition("\n")[0][:80] or type(exc).__name__
+    except (ValueError, TypeError):
+        raise CertificateError("it holds a certificate that does not decode") from None
 
 
 def _certificate(found: cx509.Certificate) -> Certificate:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from egops.accesslog import Entry, parse, recent, share
-from egops.finding import Unjudged
-from egops.gatewayapi import BY_GROUP_KIND, backend_refs
+from egops.finding import Confidence, Problem, Severity, Unjudged
+from egops.gatewayapi import BY_GROUP_KIND, HTTP_ROUTE_FILTER, backend_refs
 from egops.proxies import fleets, location_of, short_name, unanswered
-from egops.snapshot import Probe, Ref
+from egops.snapshot import Probe, Ref, items, section, text
 from egops.xds.names import parse_route
 from egops.xds.owners import Owner, cluster_name_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
     from egops.gatewayapi import ObjectRef
     from egops.proxies import Fleet
@@ -92,6 +94,16 @@ def unread_logs(snapshot: Snapshot) -> Iterator[Unjudged]:
                 return
 
 
+def told(group: Group) -> str:
+    """Return how many requests failed, in words."""
+    return requests_told(len(group.failing))
+
+
+def requests_told(count: int) -> str:
+    """Return `1 request` or `4 requests`."""
+    return f"{count} request{'s' if count != 1 else ''}"
+
+
 def quoted(entry: Entry) -> str:
     """Return one request as evidence; the path without its query."""
     path = entry.path.partition("?")[0]
@@ -112,7 +124,7 @@ def samples(group: Group) -> tuple[str, ...]:
 
 def by_route(entry: Entry) -> str:
     """Return the key of a request by its route, or by its cluster where it had none."""
-    return entry.route or entry.cluster
+    return entry.route or entry.cluster or entry.authority
 
 
 def route_of(name: str, snapshot: Snapshot) -> tuple[Resource, int] | None:
@@ -157,3 +169,62 @@ def backends_of(name: str, snapshot: Snapshot) -> list[ObjectRef]:
         for ref in backend_refs(resource)
         if rule < 0 or ref.entry.path[:3] == ("spec", "rules", rule)
     ]
+
+
+def answers_directly(name: str, snapshot: Snapshot) -> bool:
+    """Return whether somebody wants a direct response here: an HTTPRouteFilter says so."""
+    found = route_of(name, snapshot)
+    if found is None:
+        return False
+    resource, rule = found
+    for index, body in items(resource.spec, "rules"):
+        if rule in (index, -1):
+            for _, extension in items(body, "filters"):
+                ref = section(extension, "extensionRef")
+                filter_ = snapshot.find(HTTP_ROUTE_FILTER, resource.namespace, text(ref, "name"))
+                if filter_ is not None and section(filter_.spec, "directResponse"):
+                    return True
+    return False
+
+
+FEW = 3  # so few failures of a kind that comes with every rollout are information
+
+
+def problem(  # noqa: PLR0913 - the parts of a Problem, each by name
+    group: Group,
+    snapshot: Snapshot,
+    message: str,
+    *,
+    impact: str = "",
+    evidence: tuple[str, ...] = (),
+    why: str = "",
+    remedy: tuple[str, ...] = (),
+    severity: Severity | None = None,
+    related: tuple[Location, ...] = (),
+    explains: tuple[str, ...] = (),
+    confidence: Confidence = Confidence.HIGH,
+) -> Problem:
+    """Return the problem of a group of requests: at its rule, with the sample as evidence."""
+    return Problem(
+        owner_location(group.key, group.proxies[0], snapshot),
+        message,
+        impact=impact,
+        evidence=(*samples(group), *evidence),
+        why=why,
+        remedy=remedy,
+        severity=severity,
+        related=(*related, *(location_of(proxy) for proxy in group.proxies)),
+        explains=explains,
+        confidence=confidence,
+    )
+
+
+def hosts(group: Group) -> tuple[str, ...]:
+    """Return the upstream hosts of the failing requests, with their counts."""
+    counts = Counter(entry.upstream_host for entry in group.failing if entry.upstream_host)
+    return tuple(f"{host}: {count}" for host, count in counts.most_common(5))
+
+
+def rule_of(resource: Resource, rule: int) -> Mapping[str, Any]:
+    """Return a rule of a route by its index, or an empty mapping."""
+    return next((body for index, body in items(resource.spec, "rules") if index == rule), {})

@@ -42,6 +42,15 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "xds.proxy_not_live",
     "xds.proxy_draining",
     "xds.proxy_admin_unreachable",
+    "traffic.requests_without_route",
+    "traffic.route_answers_500",
+    "traffic.route_answers_503",
+    "traffic.backend_connection_failing",
+    "traffic.backend_tls_failing",
+    "traffic.backend_without_healthy_host",
+    "traffic.circuit_breaker_open",
+    "traffic.request_timeout",
+    "traffic.cluster_not_found",
 )
 
 RETIRED: frozenset[str] = frozenset()  # codes are never used again

@@ -145,7 +145,7 @@ def _probe(key: str) -> Probe:
 
 
 def _answer(probe: Probe, value: Any) -> bytes:
-    if isinstance(value, str) and (FIXTURES / value).is_file():
+    if isinstance(value, str) and "\n" not in value and (FIXTURES / value).is_file():
         raw = (FIXTURES / value).read_bytes()
         return gzip.decompress(raw) if value.endswith(".gz") else raw
     if probe in TEXTS:

@@ -9,7 +9,6 @@ from egops.certs import days
 from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import DEPLOYMENT, ENVOY_GATEWAY, SECRET
 from egops.pki import (
-    Deadline,
     control_plane_pairs,
     control_plane_secrets,
     deadline,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from egops.snapshot import Proxy, Resource, Snapshot
 
 WARN, FAIL = timedelta(days=90), timedelta(0)
-NEVER = timedelta(days=-36500)
 USERS = {
     "envoy-gateway": "the control plane",
     "envoy": "the proxies",
@@ -73,29 +71,38 @@ def control_plane_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _of_secret(secret: Resource, snapshot: Snapshot) -> Iterator[Problem]:
+    """Yield one problem for a Secret: certgen's CA and certificate end at the same second."""
     found = pair(secret)
-    for key, certificate in (("tls.crt", found.leaf), ("ca.crt", _first_to_end(found.authorities))):
-        if certificate is None:
-            continue
-        limits = deadline(certificate, WARN, FAIL, managed=is_managed(secret))
-        left = certificate.remaining(snapshot.taken_at)
-        if left <= limits.warn:
-            yield _problem(secret, key, certificate, left, limits)
+    ends = [("tls.crt", found.leaf), ("ca.crt", _last_to_end(found.authorities))]
+    ending = [
+        (key, certificate)
+        for key, certificate in ends
+        if certificate is not None
+        and certificate.remaining(snapshot.taken_at)
+        <= deadline(certificate, WARN, FAIL, managed=is_managed(secret)).warn
+    ]
+    if ending:
+        key, first = min(ending, key=lambda each: each[1].not_after)
+        both = all(each.not_after - first.not_after < timedelta(hours=1) for _, each in ending)
+        keys = [name for name, _ in ending] if both else [key]
+        yield _problem(secret, keys, first, snapshot)
 
 
-def _first_to_end(bundle: tuple[Certificate, ...]) -> Certificate | None:
+def _last_to_end(bundle: tuple[Certificate, ...]) -> Certificate | None:
     """Return the CA that is trusted longest: a bundle in rotation may hold an old one."""
     return max(bundle, key=lambda each: each.not_after, default=None)
 
 
 def _problem(
-    secret: Resource, key: str, certificate: Certificate, left: timedelta, limits: Deadline
+    secret: Resource, keys: list[str], certificate: Certificate, snapshot: Snapshot
 ) -> Problem:
-    what = "CA" if key == "ca.crt" else "certificate"
+    left = certificate.remaining(snapshot.taken_at)
     over = left <= timedelta(0)
+    words = " and ".join("CA" if key == "ca.crt" else "certificate" for key in keys)
+    verb = ("ended" if over else "end") if len(keys) > 1 else ("ended" if over else "ends")
     return Problem(
-        secret.at("data", key),
-        f"the {what} of {USERS[secret.name]} {'ended' if over else 'ends'} {days(left)}",
+        secret.at("data", keys[0]),
+        f"{words} of {USERS[secret.name]} {verb} {days(left)}",
         impact="proxies that start or reconnect get no configuration"
         + ("" if over else " from then on"),
         evidence=(
@@ -105,10 +112,8 @@ def _problem(
         do_now=("do not restart, roll or scale the proxies",) if over else (),
         remedy=("egops certs rotate",)
         if not is_managed(secret)
-        else (
-            "see why cert-manager did not renew it, and that all Secrets share one CA (EGD-408)",
-        ),
-        severity=Severity.ERROR if left <= limits.fail or over else Severity.WARNING,
+        else ("see why cert-manager did not renew it, and that all Secrets share a CA (EGD-408)",),
+        severity=Severity.ERROR if over else Severity.WARNING,
         explains=("EGD-440", "EGD-408") if over else (),
     )
 
