@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     from egops.rules import Rule
 
 DOCTOR_MODULES: tuple[str, ...] = (
+    "backend.backend_invalid",
+    "backend.external_name_backend",
+    "backend.port_name_mismatch",
+    "backend.service_without_endpoints",
+    "backend.tls_port_without_tls",
+    "route.all_weights_zero",
+    "route.backend_ref_not_resolved",
+    "route.backends_unavailable",
+    "route.https_redirect_loop",
+    "route.mixed_backends_fail_rule",
+    "route.overlapping_matches",
+    "route.parent_not_found",
+    "route.regex_not_re2",
+    "route.route_filter_broken",
+    "route.route_not_accepted",
+    "route.route_without_status",
     "gateway.gateway_class_not_found",
     "tls.listener_secret_not_found",
     "tls.listener_certificate_broken",

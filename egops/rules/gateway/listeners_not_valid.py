@@ -56,9 +56,9 @@ def listeners_not_valid(snapshot: Snapshot) -> Iterator[Problem]:
 def _not_valid(gateway: Resource) -> Condition | None:
     """Return the condition that says so: the Gateway's, or before 1.7 the first listener's."""
     accepted = condition(gateway.status, "Accepted")
-    if accepted is None or not accepted.is_true:
+    if accepted and not accepted.is_true:
         return None  # gateway-not-accepted, or still waiting
-    if accepted.reason == "ListenersNotValid":
+    if accepted and accepted.reason == "ListenersNotValid":
         return accepted
     # up to 1.2.8 the reason is the type of a condition of its own
     if own := condition(gateway.status, "ListenersNotValid"):
