@@ -53,7 +53,7 @@ class Story:
     def symptom(self, what: str, probe: Callable[[], T], timeout: float = 60) -> T:
         """Wait until the cluster itself shows the fault, and keep what it showed."""
         seen = wait_for(what, probe, timeout)
-        self.note(f"{what}: {seen}")
+        self.note(f"{what} after {time.monotonic() - self._began:.1f} s: {seen}")
         return seen
 
     def note(self, text: str) -> None:

@@ -1,7 +1,5 @@
 """The Secrets that Envoy and its control plane trust each other by."""
 
-import re
-
 from tests.e2e.cluster import kube, pki
 from tests.e2e.cluster.settings import EG_NAMESPACE
 from tests.e2e.cluster.shell import wait_for
@@ -53,5 +51,5 @@ def test_secret_of_the_proxies_is_garbage(eg: EnvoyGateway, story: Story) -> Non
         story.finds("EGD-405", "EGD-401", "EGD-408", "EGD-407", "EGD-101")
         seen = wait_for("the counter", lambda: _failed_rotations() != before, 120)
         story.note(f"counter moved: {seen}: {_failed_rotations()}")
-        assert any(re.search(ROTATION_FAILED, name) for name in _failed_rotations())
+        story.finds("EGD-405", where=f"Secret/{EG_NAMESPACE}/envoy")
     story.clears()
