@@ -108,13 +108,11 @@ def wants_client_certificate(config: dict[str, Any]) -> bool:
 
 
 def inspects_tls(listener: Listener) -> bool:
-    """Return whether the listener tells TLS from plain text; Envoy adds the filter if need be."""
-    if any("tls_inspector" in entry.name or entry.type == "TlsInspector" for entry in listener.listener_filters):  # noqa: E501 # fmt: skip
-        return True
+    """Return whether the listener tells TLS from plain text; without, SNI and ALPN are unseen."""
     return any(
-        match.server_names or match.application_protocols or match.transport_protocol == "tls"
-        for match in map(chain_match, listener.filter_chains)
-    )
+        entry.type == "TlsInspector" or "tls_inspector" in entry.name
+        for entry in listener.listener_filters
+    ) or (listener.address.socket_address.protocol == "UDP")
 
 
 def chain_match(chain: FilterChain) -> ChainMatch:
@@ -221,7 +219,8 @@ def _networks(entries: Sequence[Entry], field: str, address: str) -> list[Entry]
                 continue
             found = [*found, entry] if network.prefixlen == best else [entry]
             best = network.prefixlen
-    return found
+    # a chain for every address and one that names none: Envoy takes whichever it hashed last
+    return None if best == 0 and anyone else found
 
 
 def _source_type(entries: Sequence[Entry], connection: Connection) -> list[Entry] | None:
@@ -238,7 +237,5 @@ def _source_type(entries: Sequence[Entry], connection: Connection) -> list[Entry
 
 
 def _loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
+    """Return whether Envoy takes an address for loopback: 127.0.0.1 alone, not its network."""
+    return address in ("127.0.0.1", "::1")

@@ -370,7 +370,9 @@ def _connection(request: Request, listener: Listener) -> Connection:
         host = decode(without_port(request.authority or b"")).rstrip(".")
         sni = "" if _is_address(host) else host
     alpn = request.alpn or (("h2",) if request.protocol == "h2" else ("http/1.1",))
-    return Connection(tls, sni, alpn, request.source, port=listener.port)
+    bound = listener.address.socket_address.address
+    local = "" if bound in ("0.0.0.0", "::") else bound  # noqa: S104 - compared, not bound
+    return Connection(tls, sni, alpn, request.source, destination=local, port=listener.port)
 
 
 def _is_address(host: str) -> bool:

@@ -68,7 +68,9 @@ def filter_steps(manager: Manager, route: Compiled) -> Iterator[Step]:
 def _filter_step(entry: Filter, own: Any, route: Compiled) -> Step:
     owner = filter_owner(entry.name)
     what = WORDS.get(entry.type, entry.type or entry.name)
-    policy = f" from {owner.kind} {owner.namespace}/{owner.name}" if isinstance(owner, Owner) else ""
+    policy = (
+        f" from {owner.kind} {owner.namespace}/{owner.name}" if isinstance(owner, Owner) else ""
+    )
     step: Step = {"stage": "filter", "text": f"{what}{policy}", "filter": entry.name}
     if isinstance(owner, Owner):
         step["policy"] = {"kind": owner.kind, "namespace": owner.namespace, "name": owner.name}

@@ -121,9 +121,7 @@ _EDGE = frozenset(
     b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-original-path "
     b"x-envoy-original-host x-envoy-downstream-service-node".split()
 )
-_HOP = frozenset(
-    b"x-envoy-internal keep-alive proxy-connection transfer-encoding".split()
-)
+_HOP = frozenset(b"x-envoy-internal keep-alive proxy-connection transfer-encoding".split())
 
 
 def prepare(

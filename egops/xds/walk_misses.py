@@ -39,7 +39,9 @@ def near_misses(verdict: Verdict, limit: int) -> tuple[list[Miss], int]:
     for route in _worth_a_look(host, seen, end, limit):
         if route.index < end and (check := route.first_failure(seen)) is not None:
             found.setdefault(route.index, Miss(route, check))
-    fits = sorted(found.values(), key=lambda miss: (miss.check is miss.route.path, -miss.route.index))
+    fits = sorted(
+        found.values(), key=lambda miss: (miss.check is miss.route.path, -miss.route.index)
+    )
     kept = sorted(fits[:limit], key=lambda miss: miss.route.index)
     return kept, max(0, end - len(kept) - len(verdict.maybe))
 

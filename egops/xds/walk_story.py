@@ -210,7 +210,10 @@ def _host_step(verdict: Verdict) -> Step:
         return {"stage": "virtual_host", "text": f"no virtual host takes {asked!r}: 404"}
     entry = verdict.host.virtual_host
     domains = ", ".join(entry.domains)
-    return {"stage": "virtual_host", "text": f"virtual host {entry.name} ({domains}) takes {asked!r}"}
+    return {
+        "stage": "virtual_host",
+        "text": f"virtual host {entry.name} ({domains}) takes {asked!r}",
+    }
 
 
 def _answer(verdict: Verdict) -> str:

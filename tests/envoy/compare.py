@@ -35,7 +35,9 @@ DETAILS = {
     "mappers": [
         {
             "filter": ALWAYS,
-            "headers_to_add": [{"header": {"key": "x-details", "value": "%RESPONSE_CODE_DETAILS%"}}],
+            "headers_to_add": [
+                {"header": {"key": "x-details", "value": "%RESPONSE_CODE_DETAILS%"}}
+            ],
         }
     ]
 }

@@ -8,10 +8,38 @@ if TYPE_CHECKING:
     from random import Random
 
 API = "type.googleapis.com/envoy."
-SEGMENTS = ["a", "b", "ab", "A", "foo", "v1", "x.y", "caf%C3%A9", "a-b", "~u", "a;p", "%2F", "1", "a=b"]
+SEGMENTS = [
+    "a",
+    "b",
+    "ab",
+    "A",
+    "foo",
+    "v1",
+    "x.y",
+    "caf%C3%A9",
+    "a-b",
+    "~u",
+    "a;p",
+    "%2F",
+    "1",
+    "a=b",
+]
 NAMES = ["x-a", "x-b", "X-Mixed", "user-agent", "accept", "content-type", "cookie", "x-empty"]
 VALUES = ["1", "2", "a", "A", "abc", "1,2", "1, 2", "", "a b", "-5", "10", "z" * 30, "é"]
-REGEXES = ["[12]", "a.*", ".*", ".+", "(?i)ABC", "a|b", "^1$", "\\d+", "[^,]*", "a(b|c)?", "1|", "\\w+"]
+REGEXES = [
+    "[12]",
+    "a.*",
+    ".*",
+    ".+",
+    "(?i)ABC",
+    "a|b",
+    "^1$",
+    "\\d+",
+    "[^,]*",
+    "a(b|c)?",
+    "1|",
+    "\\w+",
+]
 PARAMETERS = ["a", "b", "A", "page", "%61", "q"]
 COOKIES = ["k", "s", "K"]
 TEMPLATES = [
@@ -134,7 +162,9 @@ def route_match(rnd: Random, *, cookies: bool) -> dict[str, Any]:
     if rnd.random() < 0.04:
         made["grpc"] = {}
     if rnd.random() < 0.03:
-        made["tls_context"] = rnd.choice([{"presented": False}, {"presented": True}, {"validated": False}])
+        made["tls_context"] = rnd.choice(
+            [{"presented": False}, {"presented": True}, {"validated": False}]
+        )
     if rnd.random() < 0.04:
         numerator = rnd.choice([0, 100, 100, 50])
         made["runtime_fraction"] = {"default_value": {"numerator": numerator}}
@@ -175,7 +205,10 @@ def action(rnd: Random, match: dict[str, Any]) -> dict[str, Any]:
     elif roll < 0.2:
         made["host_rewrite_header"] = "x-a"
     elif roll < 0.3:
-        made["host_rewrite_path_regex"] = {"pattern": {"regex": "^/(\\w+)(/.*)?$"}, "substitution": "\\1.internal"}
+        made["host_rewrite_path_regex"] = {
+            "pattern": {"regex": "^/(\\w+)(/.*)?$"},
+            "substitution": "\\1.internal",
+        }
     return {"route": made}
 
 
@@ -217,7 +250,10 @@ def _redirect(rnd: Random, *, rewritable: bool) -> dict[str, Any]:
 
 def added(name: str, value: str) -> dict[str, Any]:
     """Return a header to add, its percent signs escaped."""
-    return {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {
+        "header": {"key": name, "value": value.replace("%", "%%")},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
 
 
 def virtual_host(rnd: Random, name: str, domains: list[str], *, cookies: bool) -> dict[str, Any]:
@@ -287,7 +323,11 @@ def settings(rnd: Random) -> dict[str, Any]:
         made["strip_trailing_host_dot"] = True
     if rnd.random() < 0.1:
         made["http_protocol_options"] = rnd.choice(
-            [{"accept_http_10": True}, {"allow_absolute_url": False}, {"allow_custom_methods": True}]
+            [
+                {"accept_http_10": True},
+                {"allow_absolute_url": False},
+                {"allow_custom_methods": True},
+            ]
         )
     if rnd.random() < 0.15:
         made["upgrade_configs"] = [{"upgrade_type": "CONNECT"}]

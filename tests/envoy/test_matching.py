@@ -26,7 +26,9 @@ def _needs_envoy() -> None:
         pytest.skip(f"{exc.message}: {exc.hint}")
 
 
-@pytest.mark.parametrize("seed", [FIXED, random.SystemRandom().randrange(10**9)], ids=["fixed", "fresh"])
+@pytest.mark.parametrize(
+    "seed", [FIXED, random.SystemRandom().randrange(10**9)], ids=["fixed", "fresh"]
+)
 def test_matcher_and_envoy_agree_on_every_request(
     seed: int, record_property: pytest.RecordProperty
 ) -> None:

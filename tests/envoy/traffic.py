@@ -10,7 +10,19 @@ from tests.envoy import tables
 if TYPE_CHECKING:
     from random import Random
 
-METHODS = ["GET"] * 12 + ["POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "get", "FOO", "CONNECT", "PURGE", "TRACE"]
+METHODS = ["GET"] * 12 + [
+    "POST",
+    "PUT",
+    "HEAD",
+    "OPTIONS",
+    "DELETE",
+    "PATCH",
+    "get",
+    "FOO",
+    "CONNECT",
+    "PURGE",
+    "TRACE",
+]
 PIECES = [
     "/", "//", "/./", "/../", "/..", "/.", "%2F", "%2f", "%5C", "\\", "%41", "%61", "%2e", "%2E%2e", "%25", "%",
     "%zz", "%4", "%3b", ";", ";v=1", "|", "\"", "{", "}", "^", "`", "<", "[", "]", "'", "~", "!", "*", "é", " ", "#",
@@ -64,7 +76,14 @@ def request(rnd: Random, config: dict[str, Any], port: int) -> Sent:
     for spec in match.get("cookies", []):
         headers += _cookie(rnd, spec)
     if "grpc" in match or rnd.random() < 0.04:
-        kind = rnd.choice(["application/grpc", "application/grpc+proto", "application/grpcx", "application/grpc;a"])
+        kind = rnd.choice(
+            [
+                "application/grpc",
+                "application/grpc+proto",
+                "application/grpcx",
+                "application/grpc;a",
+            ]
+        )
         headers.append(("content-type", kind))
     headers += _noise(rnd)
     rnd.shuffle(headers)
@@ -90,7 +109,9 @@ def _authority(rnd: Random, host: dict[str, Any], port: int) -> str | None:
     elif roll < 0.27:
         domain += rnd.choice([".", "..", ".:80", f".:{port}"])
     elif roll < 0.30:
-        domain = rnd.choice(["[::1]", "[::1]:80", "u@" + domain, "a_b." + domain, "*." + domain, "." + domain])
+        domain = rnd.choice(
+            ["[::1]", "[::1]:80", "u@" + domain, "a_b." + domain, "*." + domain, "." + domain]
+        )
     elif roll < 0.32:
         domain = rnd.choice(["a/b", "a b", "é", "a?b", "a#b", '"', "a\\b", "<a>"])
     return domain
@@ -102,7 +123,9 @@ def _target(rnd: Random, match: dict[str, Any]) -> str:
         at = rnd.randint(0, len(made))
         made = made[:at] + rnd.choice(PIECES) + made[at:]
     if rnd.random() < 0.1:
-        made = rnd.choice([made.upper(), made.lower(), made.swapcase(), made + "/", made.rstrip("/")])
+        made = rnd.choice(
+            [made.upper(), made.lower(), made.swapcase(), made + "/", made.rstrip("/")]
+        )
     queries = [q for spec in match.get("query_parameters", []) for q in _query(rnd, spec)]
     if rnd.random() < 0.25:
         queries.append(rnd.choice(QUERIES))
@@ -113,7 +136,15 @@ def _target(rnd: Random, match: dict[str, Any]) -> str:
     if roll < 0.01:
         made = rnd.choice(["*", "x", "", "?a=1", "//", "///", "/?", "/.", "/..", "/%2f", "//a"])
     elif roll < 0.03:
-        prefix = rnd.choice(["http://www.example.com", "http://Abs.test:80", "https://a.test", "ftp://x", "HTTP://a"])
+        prefix = rnd.choice(
+            [
+                "http://www.example.com",
+                "http://Abs.test:80",
+                "https://a.test",
+                "ftp://x",
+                "HTTP://a",
+            ]
+        )
         made = prefix + made
     elif made and made[0] != "/" and rnd.random() < 0.9:
         made = "/" + made
@@ -196,7 +227,12 @@ def _noise(rnd: Random) -> list[tuple[str, str]]:
     if rnd.random() < 0.03:
         found.append((rnd.choice(["x_under", "a_b"]), "1"))
     if rnd.random() < 0.06:
-        found.append(("x-forwarded-proto", rnd.choice(["https", "http", "ws", "", "HTTPS", "Http", "https,http"])))
+        found.append(
+            (
+                "x-forwarded-proto",
+                rnd.choice(["https", "http", "ws", "", "HTTPS", "Http", "https,http"]),
+            )
+        )
     if rnd.random() < 0.02:
         found.append(("host", rnd.choice(["second.example.com", "www.example.com"])))
     if rnd.random() < 0.02:

@@ -19,8 +19,8 @@ def answer_one(
     judges: Judges,
     request: Request,
     output: str,
-    prove: bool,  # noqa: FBT001 - options as they come
-    send: bool,  # noqa: FBT001 - options as they come
+    prove: bool,
+    send: bool,
     **limits: Any,
 ) -> int:
     """Answer one request; return the exit code: 1 if a proof contradicts."""
