@@ -11,7 +11,8 @@ import orjson
 
 from egops.errors import EgopsError, UnreachableError
 from egops.gather.asker import Answer, NoAnswerError, said_in
-from egops.gather.http import fetch, refused
+from egops.gather.foreign import refused
+from egops.gather.http import fetch
 from egops.snapshot import items, text
 
 if TYPE_CHECKING:

@@ -6,54 +6,27 @@ pods. What can't be read is a value with its reason; only a server that can't be
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from egops.errors import AccessError, EgopsError, TimeoutReached
-from egops.gatewayapi import (
-    CONFIG_MAP,
-    CONFIG_NAME,
-    DERIVED,
-    ENVOY_GATEWAY,
-    POD,
-    SECRET,
-)
-from egops.gather.api import JSON, Api, Query, StatusError, path_of
+from egops.errors import EgopsError, TimeoutReached
+from egops.gatewayapi import POD
+from egops.gather.api import Api
 from egops.gather.asker import CutError
 from egops.gather.http import Calls
 from egops.gather.kubeconfig import connect
-from egops.gather.manifests import envoy_gateway_config, ordered
+from egops.gather.lists import OBJECTS, Lists, Skipped, guarded, resources
+from egops.gather.manifests import ordered
 from egops.gather.pods import Pods
 from egops.gather.workers import Workers
 from egops.snapshot import Kind, Probe, Resource, Snapshot, Source, SourceType, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from egops.gather import Progress, SourceOptions, Wanted
     from egops.gather.kubeconfig import Connection
     from egops.gather.prometheus import Asked
-
-OBJECTS = "objects"  # the name under which progress hears of the lists
-# groups that every API server has: their lists need not wait for discovery
-ALWAYS = frozenset(
-    {
-        "", "apps", "batch", "autoscaling", "policy", "discovery.k8s.io", "coordination.k8s.io",
-        "networking.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io",
-    }
-)  # fmt: skip
-HELM = "helm.sh/release.v1"
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-# secrets of these types are known to be there, and no more is kept of them
-SEALED = frozenset(
-    {
-        HELM, "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token",
-        "kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson", "kubernetes.io/ssh-auth",
-    }
-)  # fmt: skip
 
 
 def read_cluster(
@@ -96,7 +69,7 @@ def _connected(source: SourceOptions, workers: Workers) -> Connection:
 
 
 class _Reading:
-    """One reading of a cluster. Threads write into it, `snapshot` freezes it."""
+    """One reading of a cluster. Threads write into its parts, `snapshot` freezes them."""
 
     def __init__(
         self,
@@ -108,148 +81,52 @@ class _Reading:
     ) -> None:
         self.api, self.source, self.wanted = api, source, wanted
         self.progress, self.workers = progress, workers
-        self.kinds = frozenset(kind for kind in wanted.kinds if kind not in DERIVED)
+        self.lists = Lists(api, source, wanted, progress, workers)
         self.pods = Pods(api, source, wanted, progress, workers)
-        self._lock = threading.Lock()
-        self._found: dict[Kind, list[Resource]] = {}
-        self._unread: dict[Kind, str] = {}
-        self._absent: set[Kind] = set()
-        self._partly: set[Kind] = set()
         self._unprobed: dict[Probe, str] = {}
         self._version = ""
         self._prometheus: Asked | None = None
 
-    # -------------------------------------------------------------- what is to be done
-
     def start(self) -> None:
         """Queue the first requests; they queue the others."""
-        derived = set(DERIVED) & self.wanted.kinds
-        self.progress.start(OBJECTS, len(self.kinds | derived))
-        later = sorted(kind for kind in self.kinds if kind.group not in ALWAYS)
-        if later:
-            self.workers.submit(self._discovering(later))
-        for kind in sorted(self.kinds - set(later)):
-            self.workers.submit(self._listing(kind, kind.versions))
-        if ENVOY_GATEWAY in derived and CONFIG_MAP not in self.kinds:
-            self.workers.submit(self._read_config)
-        if POD not in self.kinds and self.pods.are_wanted:
-            self.workers.submit(self._find_pods)
+        if self.pods.are_wanted:
+            if POD in self.lists.kinds:
+                self.lists.tell(POD, self._hear_of_pods)
+            else:
+                self.workers.submit(self._find_pods)
+        self.lists.start()
         if Probe.KUBERNETES_VERSION in self.wanted.probes:
             self.workers.submit(self._read_version)
         if Probe.PROMETHEUS in self.wanted.probes or self.wanted.queries:
             self.workers.submit(self._ask_prometheus)
 
-    def _discovering(self, kinds: list[Kind]) -> Callable[[], None]:
-        def discover() -> None:
-            served = self._guarded(self.api.served, kinds)
-            if served is FAILED:
-                return
-            for kind in kinds:
-                if served is None:  # an old server: try the versions in turn
-                    self.workers.submit(self._listing(kind, kind.versions))
-                    continue
-                versions = served.get((kind.group, kind.plural), ())
-                known = tuple(version for version in kind.versions if version in versions)
-                if known:
-                    self.workers.submit(self._listing(kind, known[:1]))
-                elif versions:
-                    self._miss(kind, f"served only as {', '.join(versions)}, unknown to egops")
-                else:
-                    self._keep(kind, None)
-
-        return discover
-
-    def _listing(self, kind: Kind, versions: tuple[str, ...]) -> Callable[[], None]:
-        def read() -> None:
-            found = self._guarded(lambda: self._list(kind, versions), [kind])
-            if found is FAILED:
-                if kind == POD:
-                    self.pods.unknown(f"pods: {self._unread[POD]}")
-                return
-            self._keep(kind, found)
-            if kind == POD:
-                self.pods.found(found or [])
-
-        return read
-
-    def _list(self, kind: Kind, versions: tuple[str, ...]) -> list[Resource] | None:
-        """Return the objects of a kind, or None if it is not served."""
-        for version in versions:
-            try:
-                if kind == SECRET:
-                    return self._secrets()
-                return self._resources(kind, *self._items(kind, version))
-            except StatusError as exc:
-                if exc.status != 404:
-                    raise
-        return None
-
-    def _items(
-        self, kind: Kind, version: str, query: Query = (), accept: str = JSON
-    ) -> tuple[list[dict[str, Any]], str, str]:
-        """Return the items of all namespaces: what is judged in one refers to others.
-
-        Who may not list them all, and named a namespace, gets those of that namespace.
-        """
-        try:
-            return self.api.items(path_of(kind.group, version, kind.plural), query, accept)
-        except StatusError as exc:
-            namespace = self.source.namespace
-            if exc.status != 403 or not namespace or not kind.namespaced:
-                raise
-        path = path_of(kind.group, version, kind.plural, namespace)
-        found = self.api.items(path, query, accept)
-        with self._lock:
-            self._partly.add(kind)
-        return found
-
-    def _secrets(self) -> list[Resource]:
-        """Return the secrets, without what nobody needs; Helm's are read without their payload."""
-        query = (("fieldSelector", f"type!={HELM}"),)
-        found, api_version, kind = self._items(SECRET, "v1", query)
-        for item in found:
-            if item.get("type") in SEALED:
-                item.pop("data", None)
-                item.pop("stringData", None)
-        query = (("fieldSelector", f"type={HELM}"),)
-        releases, _, _ = self._items(SECRET, "v1", query, METADATA_ONLY)
-        found += [{"metadata": item.get("metadata"), "type": HELM} for item in releases]
-        return self._resources(SECRET, found, api_version, kind)
-
-    @staticmethod
-    def _resources(
-        kind: Kind, found: list[dict[str, Any]], api_version: str, name: str
-    ) -> list[Resource]:
-        # the items of a built-in kind's list do not say what they are
-        head = {"apiVersion": api_version or kind.api_version, "kind": name or kind.name}
-        return [
-            Resource(kind, item if "kind" in item else {**head, **item})
-            for item in found
-            if text(item, "metadata", "name")
-        ]
-
-    def _read_config(self) -> None:
-        """Read the configurations of Envoy Gateway, and no other config map."""
-        query = (("fieldSelector", f"metadata.name={CONFIG_NAME}"),)
-        found = self._guarded(lambda: self._items(CONFIG_MAP, "v1", query), [ENVOY_GATEWAY])
-        if found is not FAILED:
-            self._keep_config(self._resources(CONFIG_MAP, *found))
+    def _hear_of_pods(self, _: Kind, found: list[Resource] | None, reason: str) -> None:
+        if reason:
+            self.pods.unknown(f"pods: {reason}")
+        else:
+            self.pods.found(found or [])
 
     def _find_pods(self) -> None:
         """Read only our pods: nobody wants the others."""
-        found: list[Resource] = []
-        for selector in self.pods.selectors:
-            query = (("labelSelector", selector),)
-            items = self._guarded(partial(self._items, POD, "v1", query), [])
-            if items is FAILED:
-                return
-            found += self._resources(POD, *items)
-        self.pods.found(found)
+        try:
+            found = [
+                pod
+                for selector in self.pods.selectors
+                for pod in guarded(self.api, lambda query=selector: self._pods(query))  # type: ignore[misc]
+            ]
+        except Skipped as exc:
+            self.pods.unknown(f"pods: {exc.reason}")
+        else:
+            self.pods.found(found)
+
+    def _pods(self, selector: str) -> list[Resource]:
+        return resources(POD, *self.lists.items(POD, "v1", (("labelSelector", selector),)))
 
     def _read_version(self) -> None:
-        found = self._guarded(lambda: self.api.json("/version"), [], Probe.KUBERNETES_VERSION)
-        if found is not FAILED:
-            self._version = text(found, "gitVersion")
+        try:
+            self._version = text(guarded(self.api, lambda: self.api.json("/version")), "gitVersion")
+        except Skipped as exc:
+            self._unprobed[Probe.KUBERNETES_VERSION] = exc.reason
 
     def _ask_prometheus(self) -> None:
         from egops.gather.prometheus import ask, found, named  # noqa: PLC0415 - if a rule asks
@@ -263,49 +140,6 @@ class _Reading:
         except EgopsError as exc:
             self._unprobed[Probe.PROMETHEUS] = exc.message
 
-    # -------------------------------------------------------------- what came of it
-
-    def _guarded(self, work: Callable[[], Any], kinds: list[Kind], *probes: Probe) -> Any:
-        """Return what `work` returns, or FAILED once the reason is kept.
-
-        An API server that has never answered, or does not take the credentials, stops everything.
-        """
-        try:
-            return work()
-        except (CutError, AccessError):
-            raise
-        except EgopsError as exc:
-            if not self.api.answered:
-                raise
-            reason = exc.message
-        for kind in kinds:
-            self._miss(kind, reason)
-        with self._lock:
-            self._unprobed.update(dict.fromkeys(probes, reason))
-        if not kinds and not probes:
-            self.pods.unknown(f"pods: {reason}")
-        return FAILED
-
-    def _miss(self, kind: Kind, reason: str) -> None:
-        with self._lock:
-            self._unread[kind] = reason
-            if kind == CONFIG_MAP and ENVOY_GATEWAY in self.wanted.kinds:
-                self._unread[ENVOY_GATEWAY] = reason
-        self.progress.advance(OBJECTS)
-
-    def _keep(self, kind: Kind, found: list[Resource] | None) -> None:
-        with self._lock:
-            if found is None:
-                self._absent.add(kind)
-            else:
-                self._found[kind] = found
-        self.progress.advance(OBJECTS)
-        if kind == CONFIG_MAP and ENVOY_GATEWAY in self.wanted.kinds:
-            self._keep_config([each for each in found or () if each.name == CONFIG_NAME])
-
-    def _keep_config(self, config_maps: list[Resource]) -> None:
-        self._keep(ENVOY_GATEWAY, [envoy_gateway_config(each) for each in config_maps])
-
     def snapshot(self, taken_at: datetime, *, in_time: bool) -> Snapshot:
         """Return what is known now.
 
@@ -314,35 +148,28 @@ class _Reading:
         """
         late = "" if in_time else f"timed out after {self.source.timeout:g} s"
         proxies, control_planes = self.pods.answers(late)
-        with self._lock:
-            found, unread, absent = dict(self._found), dict(self._unread), frozenset(self._absent)
-            partly = frozenset(self._partly)
-            unprobed = {**self.pods.unprobed, **self._unprobed}
-        if late:
-            for kind in self.wanted.kinds - found.keys() - absent:
-                unread.setdefault(kind, late)
-            if not self._version and Probe.KUBERNETES_VERSION in self.wanted.probes:
-                unprobed.setdefault(Probe.KUBERNETES_VERSION, late)
-            if not (found or absent or proxies or control_planes):
-                raise TimeoutReached(
-                    f"nothing was read from {self.api.connection.server} within "
-                    f"{self.source.timeout:g} s",
-                    hint="raise --timeout",
-                )
-        self.progress.done(OBJECTS, f"{sum(map(len, found.values()))} objects")
+        lists = self.lists
+        if late and not (lists.found or lists.absent or proxies or control_planes):
+            raise TimeoutReached(
+                f"nothing was read from {self.api.connection.server} within "
+                f"{self.source.timeout:g} s",
+                hint="raise --timeout",
+            )
+        lists.settle(late)
+        self.progress.done(OBJECTS, f"{sum(map(len, lists.found.values()))} objects")
         return Snapshot(
             taken_at=taken_at,
             source=Source(
                 SourceType.CLUSTER, self.api.connection.context, self.api.connection.server
             ),
-            resources=ordered(found),
-            unread=unread,
-            absent=absent,
+            resources=ordered(lists.found),
+            unread=lists.unread,
+            absent=frozenset(lists.absent),
+            partly=frozenset(lists.partly),
             proxies=proxies,
             control_planes=control_planes,
-            unprobed=unprobed,
-            partly=partly,
-            notes=self._notes(partly),
+            unprobed=self._all_unprobed(late),
+            notes=self._notes(),
             kubernetes_version=self._version,
             window_seconds=self.source.window,
             strict=self.source.strict,
@@ -350,16 +177,23 @@ class _Reading:
             timed_out=not in_time,
         )
 
-    def _notes(self, partly: frozenset[Kind]) -> tuple[str, ...]:
+    def _all_unprobed(self, late: str) -> dict[Probe, str]:
+        unprobed = {**self.pods.unprobed, **self._unprobed}
+        if late and not self._version:
+            for probe in {Probe.KUBERNETES_VERSION} & self.wanted.probes:
+                unprobed.setdefault(probe, late)
+        if late and self._prometheus is None:
+            for probe in {Probe.PROMETHEUS} & self.wanted.probes:
+                unprobed.setdefault(probe, late)
+        return unprobed
+
+    def _notes(self) -> tuple[str, ...]:
         """Return what was left out."""
         notes = self.pods.notes + (self._prometheus.notes if self._prometheus else ())
-        if partly:
-            kinds = ", ".join(sorted(kind.plural for kind in partly))
+        if self.lists.partly:
+            kinds = ", ".join(sorted(kind.plural for kind in self.lists.partly))
             notes += (
                 f"only namespace {self.source.namespace} was read of {kinds}: "
                 f"listing all is forbidden",
             )
         return notes
-
-
-FAILED = object()

@@ -19,7 +19,8 @@ from requests.adapters import BaseAdapter  # noqa: TID253 - as above
 from egops.errors import AccessError, EgopsError, InputError, UnreachableError
 from egops.gather.api import forbidden
 from egops.gather.asker import Answer, CutError, said_in
-from egops.gather.http import Calls, fetch, refused, server_of, watched
+from egops.gather.foreign import refused
+from egops.gather.http import Calls, fetch, server_of, watched
 from egops.snapshot import items, number, section, text
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ from egops.gatewayapi import (
     ENVOY_GATEWAY,
     GATEWAY,
     GATEWAY_CLASS,
+    HELM_RELEASE,
+    HELM_VALUES,
     HTTP_ROUTE,
     NAMESPACE,
     POD,
@@ -199,6 +201,29 @@ def test_the_configuration_is_made_of_its_config_map_alone(api: ApiServer, tmp_p
     snapshot = read(api, tmp_path, ENVOY_GATEWAY, CONFIG_MAP)
     assert len(snapshot.all(CONFIG_MAP)) == 2
     assert snapshot.get(Ref(ENVOY_GATEWAY, "envoy-gateway-system", "envoy-gateway-config"))
+
+
+def test_chart_values_are_made_of_releases(api: ApiServer, tmp_path: Path) -> None:
+    values = {"deployment": {"envoyGateway": {"image": {"tag": "v1.3.0"}}}}
+    chart = {"chart": {"spec": {"chart": "gateway-helm"}}}
+    api.objects[HELM_RELEASE] = [named("eg", "flux", spec={"values": values} | chart)]
+    snapshot = read(api, tmp_path, HELM_VALUES)
+    assert [found.body["values"] for found in snapshot.all(HELM_VALUES)] == [values]
+    assert HELM_RELEASE not in snapshot.resources
+
+    del api.objects[HELM_RELEASE]
+    snapshot = read(api, tmp_path, HELM_VALUES)
+    assert snapshot.knows(HELM_VALUES)
+    assert not snapshot.all(HELM_VALUES)
+
+
+def test_releases_that_are_forbidden_leave_the_values_unread(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    api.objects[HELM_RELEASE] = []
+    path = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases"
+    api.handlers[path] = lambda request: request.status(403, "no")
+    assert read(api, tmp_path, HELM_VALUES).unread[HELM_VALUES] == "forbidden: no"
 
 
 def test_the_servers_version_is_asked_only_if_wanted(api: ApiServer, tmp_path: Path) -> None:
