@@ -19,26 +19,31 @@ from egops.gatewayapi import (
     ROUTE_KINDS,
     SECURITY_POLICY,
     X_LISTENER_SET,
+    Entry,
     condition,
     conditions,
+    object_ref,
     our_ancestors,
     our_gateways,
     our_routes,
     parent_refs,
+    rule_backend_refs,
     rules_of,
 )
 from egops.listeners import every_listener
 from egops.policies import policies_on
-from egops.snapshot import SourceType, items, section, text
+from egops.snapshot import SourceType, entries, items, number, section, text
+from egops.xds.actions import Backend
+from egops.xds.names import MirrorCluster, parse_cluster
 from egops.xds.routemap import GatewayPort, Policy, RouteRow, Written, route_rows
 from egops.xds.topology import listener_gateways
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from egops.gatewayapi import Entry
+    from egops.gatewayapi import ObjectRef
     from egops.snapshot import Kind, Proxy, Ref, Resource, Snapshot
-    from egops.xds.actions import Action
+    from egops.xds.actions import Action, Target
     from egops.xds.owners import Source
 
 BY_NAME = {kind.name: kind for kind in ROUTE_KINDS}
@@ -116,7 +121,7 @@ class Joiner:
             row,
             written=Written(at.file, at.line),
             gone=_renamed(rule, source),
-            action=self._explained(row.action, rule),
+            action=_with_backends(self._explained(row.action, rule), rule),
             policies=self._policies(row, route, rule),
         )
 
@@ -204,6 +209,45 @@ class Joiner:
                     found = condition(ancestor.body, "Accepted")
                     if found is not None and found.is_false:
                         yield f"{policy.ref}: {told(found)}"
+
+
+def _with_backends(action: Action, rule: Entry) -> Action:
+    """Return the action with what the clusters' backendRefs are."""
+    if not (action.clusters or action.mirrors):
+        return action
+    written = [_backend(backend) for backend in rule_backend_refs(rule)]
+    targets = tuple(
+        replace(target, backends=_of_target(target, written)) for target in action.clusters
+    )
+    mirrors = tuple(replace(target, backends=_mirror(target, rule)) for target in action.mirrors)
+    return replace(action, clusters=targets, mirrors=mirrors)
+
+
+def _backend(backend: ObjectRef) -> Backend:
+    weight = number(backend.entry.body, "weight", default=1)
+    return Backend(backend.kind_name, backend.namespace, backend.name, backend.port, weight)
+
+
+def _of_target(target: Target, written: list[Backend]) -> tuple[Backend, ...]:
+    owner = target.owner
+    if owner is None or owner.kind not in BY_NAME:
+        return ()
+    if owner.backend is None:
+        return tuple(written)
+    return (written[owner.backend],) if 0 <= owner.backend < len(written) else ()
+
+
+def _mirror(target: Target, rule: Entry) -> tuple[Backend, ...]:
+    """Return the backendRef of the mirror filter that a cluster's name counts."""
+    found = parse_cluster(target.name)
+    filters = entries(rule.body, "filters")
+    if not isinstance(found, MirrorCluster) or found.filter >= len(filters):
+        return ()
+    body = section(filters[found.filter], "requestMirror", "backendRef")
+    if not body:
+        return ()
+    path = (*rule.path, "filters", found.filter, "requestMirror", "backendRef")
+    return (_backend(object_ref(Entry(rule.resource, path, body))),)
 
 
 def _renamed(rule: Entry, source: Source) -> str | object:

@@ -109,7 +109,9 @@ def feature_rows(snapshot: Snapshot, proxies: tuple[Proxy, ...]) -> Iterator[Fea
             _ask(feature, resource, path, envoys, snapshot)
             for resource, path in asking(feature, snapshot)
         )
-        live = [envoy.name for envoy in envoys if feature.live and feature.live(envoy, EVERYTHING)]
+        live = dict.fromkeys(name for ask in asks for name in ask.live)
+        if feature.live is not None and not feature.ambiguous:
+            live.update((envoy.name, None) for envoy in envoys if feature.live(envoy, EVERYTHING))
         yield FeatureRow(
             feature.name,
             ".".join(map(str, feature.since)),

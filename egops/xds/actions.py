@@ -85,14 +85,28 @@ class _Direct(Struct, gc=False):
     body_format: Raw = EMPTY
 
 
+class Backend(Struct, frozen=True, gc=False):
+    """A backendRef as its rule writes it."""
+
+    kind: str
+    namespace: str
+    name: str
+    port: int | None
+    weight: int = 1
+
+
 class Target(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A cluster that requests go to; `share` is its part of the traffic, 0 to 1."""
+    """A cluster that requests go to; `share` is its part of the traffic, 0 to 1.
+
+    `backends` are known where the rule's object is at hand.
+    """
 
     name: str
     weight: int | None = None
     share: float = 1.0
     owner: Owner | None = None
     note: str = ""
+    backends: tuple[Backend, ...] = ()
 
 
 class Redirect(Struct, frozen=True, gc=False, omit_defaults=True):
