@@ -118,7 +118,7 @@ _TABLE: tuple[tuple[str, Source, str, str, str], ...] = (
     ("go_gc_duration_seconds_sum", _EG, ALWAYS, "", ""),
     ("envoy_server_live", _ENVOY, ALWAYS, "", ""),
     ("envoy_server_state", _ENVOY, ALWAYS, "", ""),
-    ("envoy_server_initialization_time_ms", _ENVOY, ALWAYS, "", ""),
+    ("envoy_server_initialization_time_ms_sum", _ENVOY, ALWAYS, "", ""),
     ("envoy_server_memory_physical_size", _ENVOY, ALWAYS, "", ""),
     ("envoy_server_days_until_first_cert_expiring", _ENVOY, ALWAYS, "", ""),
     ("envoy_control_plane_connected_state", _ENVOY, ALWAYS, "", ""),

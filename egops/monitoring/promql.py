@@ -6,17 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from egops.errors import EgopsError, InputError
+from egops.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
-
-
-class QueryError(EgopsError):
-    """Prometheus refused a query: a syntax error, too many samples, a timeout of its own."""
 
 
 @dataclass(frozen=True)
@@ -68,36 +64,36 @@ def selectors(expr: str) -> list[Selector]:
 
     Raises InputError when it does not parse.
     """
+    return list(dict.fromkeys(_selector(node) for node in _tree(expr) if hasattr(node, "matchers")))
+
+
+def windows(expr: str) -> list[str]:
+    """Return the range selectors of an expression, such as `up{job="a"}[5m]`, each once."""
+    return list(
+        dict.fromkeys(node.prettify() for node in _tree(expr) if type(node).__name__ == _RANGE)
+    )
+
+
+def has_condition(expr: str) -> bool:
+    """Return whether an expression compares or leaves out, so that nothing is a rightful answer."""
+    return any(str(getattr(node, "op", "")) in _CONDITIONS for node in _tree(expr)) or any(
+        str(getattr(getattr(node, "func", None), "name", "")).startswith("absent")
+        for node in _tree(expr)
+    )
+
+
+def _tree(expr: str) -> Iterator[Any]:
     import promql_parser  # noqa: PLC0415 - only the commands that look into queries need it
 
     try:
         tree = promql_parser.parse(expr)
     except ValueError as exc:
         raise InputError(f"not PromQL: {exc}", hint=expr) from None
-    return list(dict.fromkeys(_selector(node) for node in _walk(tree) if hasattr(node, "matchers")))
+    yield from _walk(tree)
 
 
-def sides(expr: str) -> list[str]:
-    """Return an expression's operands without the outermost comparison, if it has one.
-
-    An alert is silent when its comparison is false; the operands tell whether it can see at all.
-    """
-    import promql_parser  # noqa: PLC0415 - see `selectors`
-
-    return [operand.prettify() for operand in _operands(promql_parser.parse(expr))]
-
-
-def _operands(node: Any) -> Iterator[Any]:
-    while type(node).__name__ == "ParenExpr":
-        node = node.expr
-    if type(node).__name__ == "BinaryExpr" and str(node.op) in _COMPARISONS_AND_SETS:
-        yield from _operands(node.lhs)
-        yield from _operands(node.rhs)
-    elif type(node).__name__ != "NumberLiteral":
-        yield node
-
-
-_COMPARISONS_AND_SETS = {"==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"}
+_RANGE = "MatrixSelector"
+_CONDITIONS = {"==", "!=", ">", "<", ">=", "<=", "unless"}
 
 
 def _walk(node: Any) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from egops.errors import InputError
 from egops.monitoring.promql import expand
 
 if TYPE_CHECKING:
@@ -38,6 +39,17 @@ def variables(board: Board, given: Mapping[str, str] | None = None) -> dict[str,
     }
     built_in = {"__rate_interval": RANGE, "__interval": "1m", "__range": "6h"}
     return found | built_in | dict(given or {})
+
+
+def parse_variables(given: Sequence[str]) -> dict[str, str]:
+    """Return `NAME=VALUE` texts as a mapping. Raises InputError for one without `=`."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--var {text} has no value", hint="write --var NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def board_questions(

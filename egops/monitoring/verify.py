@@ -9,9 +9,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from egops.errors import InputError
+from egops.errors import EgopsError, InputError
 from egops.monitoring.metrics import ALWAYS, SOURCES, Metric, known
-from egops.monitoring.promql import QueryError, Selector, selectors, sides
+from egops.monitoring.promql import Selector, has_condition, selectors, windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,27 +85,30 @@ class Verifier:
             if count:
                 return Verified(question, Verdict.DATA, count, "firing" if question.alert else "")
             return self._empty(question)
-        except (QueryError, InputError) as exc:
-            return Verified(question, Verdict.ERROR, reason=str(exc))
+        except EgopsError as exc:
+            # one query too heavy or refused is its own trouble; no answer at all is everybody's
+            if not self._counts and not isinstance(exc, InputError):
+                raise
+            return Verified(question, Verdict.ERROR, reason=exc.message)
 
     def _empty(self, question: Question) -> Verified:
         asked = selectors(question.expr)
         missing = [selector for selector in asked if not self._count(str(selector))]
         if not missing:
             return Verified(question, Verdict.QUIET, reason=self._silent(question))
-        present = len(missing) < len(asked)
         reasons = [self._missing(selector) for selector in missing]
         verdict, reason, fix = max(reasons, key=lambda found: _RANK[found[0]])
-        if present and verdict is Verdict.BLIND and _is_either_or(question.expr):
-            verdict = Verdict.QUIET
-            reason = f"one of its spellings is there and silent ({reason})"
+        if len(missing) < len(asked) and _is_either_or(question.expr):
+            # two spellings of one thing, or several causes: what is there has answered
+            return Verified(question, Verdict.QUIET, reason=self._silent(question))
         return Verified(question, verdict, reason=reason, fix=fix)
 
     def _silent(self, question: Question) -> str:
-        if "absent(" in question.expr or any(self._count(side) for side in sides(question.expr)):
-            return "its condition is not met"
-        if "[" in question.expr:
+        ranges = windows(question.expr)
+        if ranges and not any(self._count(f"count_over_time({one}) > 1") for one in ranges):
             return "there are series, but not yet two samples in the window"
+        if has_condition(question.expr):
+            return "its condition is not met" if question.alert else "nothing meets its condition"
         return "there are series, but none fits another"
 
     def _count(self, expr: str) -> int:
@@ -147,7 +150,7 @@ class Verifier:
             return self._gone(metric, name)
         for matcher in selector.matchers:
             if self._count(str(selector.without(matcher.label))):
-                return self._label(selector, matcher.label, str(matcher))
+                return self._label(selector, matcher.label, metric)
         shown = ", ".join(str(matcher) for matcher in selector.matchers)
         return Verdict.QUIET, f"no series of {name} has {shown}", ""
 
@@ -159,13 +162,18 @@ class Verifier:
                 return Verdict.BLIND, gone, metric.source.fix
         return Verdict.QUIET, f"{name} existed and has no series now", ""
 
-    def _label(self, selector: Selector, label: str, matcher: str) -> tuple[Verdict, str, str]:
+    def _label(
+        self, selector: Selector, label: str, metric: Metric | None
+    ) -> tuple[Verdict, str, str]:
         has = self._count(str(selector.without(label).having(label)))
         name = selector.name or selector.pattern
         if label in _TARGET_LABELS and not has:
             fix = f"make the scrape add the label {label}"
             return Verdict.BLIND, f"series of {name} have no label {label}", fix
-        return Verdict.QUIET, f"no series of {name} has {matcher}", ""
+        wanted = ", ".join(str(one) for one in selector.matchers if one.label == label)
+        birth = metric.birth if metric is not None and metric.birth != ALWAYS else ""
+        more = f" (it is born with {birth})" if birth else ""
+        return Verdict.QUIET, f"no series of {name} has {wanted}{more}", ""
 
     def _no_rules(self, metric: Metric) -> tuple[Verdict, str, str]:
         name = metric.source.name

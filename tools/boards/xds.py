@@ -352,7 +352,7 @@ STREAMS = [
         "Time to become live",
         "From process start to the first complete configuration. Rising with the number of routes; "
         "it is what a scale-out waits for.",
-        Query(f"max by (pod) (envoy_server_initialization_time_ms{{{S}}})", "{{pod}}"),
+        Query(f"max by (pod) (envoy_server_initialization_time_ms_sum{{{S}}})", "{{pod}}"),
         unit="ms",
         width=12,
     ),
