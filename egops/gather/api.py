@@ -193,20 +193,19 @@ class Api:
         config = self.connection.configuration
         parts = urlsplit(self.url(path, query))
         url = parts._replace(scheme="wss" if parts.scheme == "https" else "ws").geturl()
-        options: dict[str, Any] = {"context": self.connection.tls}
-        if config.tls_server_name:
-            options["server_hostname"] = config.tls_server_name
-        opened: Any = websocket.WebSocket(
-            sslopt=options, skip_utf8_validation=True, enable_multithread=False
-        )
         headers = [
             f"{name}: {value}"
             for name, value in self.connection.headers().iteritems()
             if name.lower() not in ("accept", "accept-encoding")
         ]
         self.requests += 1
+        opened: Any = None
         try:
             with self.calls.call(self.connection.server, self.seconds) as call:
+                options = {"context": self.connection.tls}
+                if config.tls_server_name:
+                    options["server_hostname"] = config.tls_server_name
+                opened = websocket.WebSocket(sslopt=options, skip_utf8_validation=True)
                 try:
                     opened.connect(
                         url,
@@ -223,8 +222,9 @@ class Api:
                 call.attach(opened.sock)
             yield opened
         finally:
-            with contextlib.suppress(OSError, websocket.WebSocketException):
-                opened.shutdown()
+            if opened is not None:
+                with contextlib.suppress(OSError, websocket.WebSocketException):
+                    opened.shutdown()
 
 
 def _proxy(config: Any) -> dict[str, Any]:

@@ -157,12 +157,14 @@ def reader(
     progress: Progress,
 ) -> Callable[[], None]:
     """Return the work that reads one proxy; it queues its own second reading of the counters."""
+    second = f"counters again, {source.window:g} s later"
 
     def again() -> None:
         try:
             draft.ask(asker, [Probe.STATS_AGAIN])
         finally:
             asker.close()
+            progress.advance(second)
 
     def first() -> None:
         waits = Probe.STATS_AGAIN in probes
@@ -178,6 +180,7 @@ def reader(
             draft.fail([Probe.STATS_AGAIN], draft.failures[Probe.STATS])
             asker.close()
             return
+        progress.start(second)
         passed = time.monotonic() - draft.asked_at[Probe.STATS]
         workers.submit(again, max(0.0, source.window - passed))
 

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import ssl
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,11 +56,24 @@ class Connection:
 
     @cached_property
     def pool(self) -> urllib3.PoolManager:
-        """Return the client's connection pool: its TLS, its client certificate, its proxy."""
+        """Return the client's connection pool: its TLS, its client certificate, its proxy.
+
+        Raises:
+            EgopsError: a library that the proxy needs is missing.
+        """
         self.configuration.connection_pool_maxsize = 64
         if not self.configuration.verify_ssl:  # the user said so: no word for each request
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        manager: urllib3.PoolManager = ApiClient(self.configuration).rest_client.pool_manager
+        try:
+            with warnings.catch_warnings():  # what urllib3 warns of here is told below
+                warnings.simplefilter("ignore", urllib3.exceptions.DependencyWarning)
+                rest = ApiClient(self.configuration).rest_client
+        except ImportError:
+            raise EgopsError(
+                "the kubeconfig names a SOCKS proxy, and the library for it is missing",
+                hint="pip install PySocks",
+            ) from None
+        manager: urllib3.PoolManager = rest.pool_manager
         return watched(manager)
 
     def close(self) -> None:

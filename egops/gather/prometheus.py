@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import orjson
 import requests  # noqa: TID253 - this module is its owner, and loaded only if a query is asked
@@ -142,13 +144,24 @@ def named(source: SourceOptions, calls: Calls) -> Prometheus:
     except urllib3.exceptions.LocationParseError:
         raise InputError(f"{source.prometheus} is no URL") from None
     headers = _headers(source, parsed.auth or "")
-    pool = watched(urllib3.PoolManager(ca_certs=ca_file or None, maxsize=8))
     plain = parsed._replace(auth=None).url
+    pool = _pool(plain, ca_file)
 
     def send(url: str, given: Mapping[str, str]) -> Answer:
         return fetch(pool, url, calls, source.request_timeout, {**given, **headers})
 
     return Prometheus(plain, send)
+
+
+def _pool(url: str, ca_file: str) -> urllib3.PoolManager:
+    """Return connections to a URL, through the proxy that the environment names for it."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    tls = {"ca_certs": ca_file or None, "maxsize": 8}
+    if proxy and proxy.startswith("http") and not proxy_bypass(parts.netloc):
+        return watched(urllib3.ProxyManager(proxy, **tls))  # type: ignore[arg-type]
+    return watched(urllib3.PoolManager(**tls))  # type: ignore[arg-type]
 
 
 def _headers(source: SourceOptions, in_url: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from egops.errors import AccessError, EgopsError, InputError, TimeoutReached
+from egops.errors import AccessError, EgopsError, InputError, TimeoutReached, UnreachableError
 from egops.gatewayapi import SERVICE
 from egops.gather import SourceOptions, Wanted, gather
 from tests.gather.api_server import ApiServer, api_server, named
@@ -189,4 +189,29 @@ def test_a_client_certificate_that_does_not_exist_stops(api: ApiServer, tmp_path
     path = Path(api.kubeconfig(tmp_path, **user))
     path.write_text(path.read_text().replace("http://", "https://"))
     with pytest.raises(InputError, match=r"gone\.pem"):
+        services(SourceOptions(kubeconfig=str(path)))
+
+
+def test_a_socks_proxy_without_its_library_is_explained(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
+    path = Path(api.kubeconfig(tmp_path))
+    server = f"server: {api.url}"
+    path.write_text(
+        path.read_text().replace(server, f"{server}\n    proxy-url: socks5://127.0.0.1:1")
+    )
+    with pytest.raises(EgopsError, match="SOCKS proxy") as caught:
+        services(SourceOptions(kubeconfig=str(path)))
+    assert caught.value.hint == "pip install PySocks"
+
+
+def test_an_http_proxy_that_is_not_there_is_explained(api: ApiServer, tmp_path: Path) -> None:
+    path = Path(api.kubeconfig(tmp_path))
+    server = f"server: {api.url}"
+    path.write_text(
+        path.read_text().replace(server, f"{server}\n    proxy-url: http://127.0.0.1:1")
+    )
+    with pytest.raises(UnreachableError, match="through the proxy: connection refused"):
         services(SourceOptions(kubeconfig=str(path)))

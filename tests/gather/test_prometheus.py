@@ -129,6 +129,21 @@ def test_a_prometheus_that_never_answers_is_a_reason(fake: Fake, url: str, tmp_p
     assert snapshot.unprobed == {Probe.PROMETHEUS: f"no answer from {url} within 1 s"}
 
 
+def test_a_proxy_of_the_environment_is_used(
+    fake: Fake, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    snapshot = ask("http://prometheus.invalid:9090", tmp_path, "up")
+    assert snapshot.prometheus == {"up": UP}
+    assert fake.requests[0].headers["Host"] == "prometheus.invalid:9090"
+    monkeypatch.setenv("no_proxy", "prometheus.invalid")
+    snapshot = ask("http://prometheus.invalid:9090", tmp_path, "up")
+    assert "no such host" in snapshot.unprobed[Probe.PROMETHEUS]
+
+
 def test_nobody_there_is_a_reason(tmp_path: Path) -> None:
     snapshot = ask("http://127.0.0.1:1", tmp_path, "up")
     assert "connection refused" in snapshot.unprobed[Probe.PROMETHEUS]
