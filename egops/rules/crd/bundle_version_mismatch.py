@@ -47,20 +47,20 @@ def bundle_version_mismatch(snapshot: Snapshot) -> Iterator[Problem]:
     expected = BUNDLES.get((running[0], running[1])) if running else None
     newest = max(bundles, default=())
     for version, crds in sorted(bundles.items()):
-        if severity := _severity(version, expected, newest):
+        if severity := _severity(version, expected, bundles):
             yield _problem(version, crds, expected, newest, severity)
 
 
 def _severity(
-    version: Version, expected: tuple[Version, ...] | None, newest: Version
+    version: Version, expected: tuple[Version, ...] | None, bundles: dict[Version, list[Resource]]
 ) -> Severity | None:
     if expected is None:
-        return Severity.WARNING if version != newest else None
+        return Severity.WARNING if version != max(bundles) else None
     if version < expected[0]:
         return Severity.WARNING
-    if version[:2] > expected[-1][:2]:
-        return Severity.INFO
-    return Severity.WARNING if version[:2] != newest[:2] else None
+    if version[:2] <= expected[-1][:2]:
+        return None
+    return Severity.INFO if len(bundles) == 1 else Severity.WARNING
 
 
 def _problem(
