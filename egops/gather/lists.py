@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from egops.errors import AccessError, EgopsError
 from egops.gatewayapi import (
     APPLICATION,
     CONFIG_MAP,
     CONFIG_NAME,
+    DAEMON_SET,
+    DEPLOYMENT,
     DERIVED,
     ENVOY_GATEWAY,
     HELM_RELEASE,
@@ -20,7 +22,7 @@ from egops.gather.api import JSON, StatusError, path_of
 from egops.gather.asker import CutError
 from egops.gather.helm_values import of_release
 from egops.gather.manifests import envoy_gateway_config
-from egops.snapshot import Kind, Resource, text
+from egops.snapshot import Kind, Resource, items, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,8 @@ ALWAYS = frozenset(
     }
 )  # fmt: skip
 RELEASES = (HELM_RELEASE, APPLICATION)  # what HELM_VALUES is made of
+SCALED = frozenset({DEPLOYMENT, DAEMON_SET})
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HELM = "helm.sh/release.v1"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # secrets of these types are known to be there, and no more is kept of them
@@ -177,6 +181,8 @@ class Lists:
         query = (("fieldSelector", f"type!={HELM}"),)
         found, api_version, kind = self.items(SECRET, "v1", query)
         for item in found:
+            annotations = section(item, "metadata", "annotations")
+            cast("dict[str, Any]", annotations).pop(LAST_APPLIED, None)  # a copy of the data
             if item.get("type") in SEALED:
                 item.pop("data", None)
                 item.pop("stringData", None)
@@ -213,7 +219,14 @@ class Lists:
 def resources(
     kind: Kind, found: list[dict[str, Any]], api_version: str, name: str
 ) -> list[Resource]:
-    """Return the items of a list as objects; a built-in kind's items do not say what they are."""
+    """Return the items of a list as objects; a built-in kind's items do not say what they are.
+
+    Which field somebody set is a third of many objects, and asked only of those that scale.
+    """
+    if kind not in SCALED:
+        for item in found:
+            for _, entry in items(item, "metadata", "managedFields"):
+                cast("dict[str, Any]", entry).pop("fieldsV1", None)
     head = {"apiVersion": api_version or kind.api_version, "kind": name or kind.name}
     return [
         Resource(kind, item if "kind" in item else {**head, **item})

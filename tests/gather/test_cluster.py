@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from egops.gatewayapi import (
     TLS_ROUTE,
 )
 from egops.gather import Wanted, gather
+from egops.gather.lists import LAST_APPLIED
 from egops.snapshot import Kind, Probe, Ref, Snapshot
 from tests.gather.api_server import ApiServer, Request, api_server, named
 
@@ -184,6 +186,24 @@ def test_secrets_keep_no_more_than_rules_need(api: ApiServer, tmp_path: Path) ->
     assert helm.labels == {"version": "3"}
     asked = [request for request in api.requests if "type=helm" in str(request.query)]
     assert "PartialObjectMetadataList" in asked[0].headers["accept"]
+
+
+def test_a_secrets_second_copy_in_an_annotation_is_dropped(api: ApiServer, tmp_path: Path) -> None:
+    annotations = {LAST_APPLIED: "{data}", "mine": "stays"}
+    api.objects[SECRET] = [named("a", "shop", metadata={"annotations": annotations})]
+    (secret,) = read(api, tmp_path, SECRET).all(SECRET)
+    assert secret.annotations == {"mine": "stays"}
+
+
+def test_who_set_which_field_is_kept_only_of_what_scales(api: ApiServer, tmp_path: Path) -> None:
+    fields = [{"manager": "m", "time": "2025-01-01T00:00:00Z", "fieldsV1": {"f:spec": {}}}]
+    for kind in (SERVICE, DEPLOYMENT):
+        api.objects[kind] = [named("a", "shop", metadata={"managedFields": deepcopy(fields)})]
+    snapshot = read(api, tmp_path, SERVICE, DEPLOYMENT)
+    assert snapshot.all(DEPLOYMENT)[0].metadata["managedFields"] == fields
+    assert snapshot.all(SERVICE)[0].metadata["managedFields"] == [
+        {"manager": "m", "time": "2025-01-01T00:00:00Z"}
+    ]
 
 
 def test_the_configuration_is_made_of_its_config_map_alone(api: ApiServer, tmp_path: Path) -> None:
