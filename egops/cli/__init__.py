@@ -9,11 +9,14 @@ from typing import Any
 import click
 
 from egops import __version__
+from egops.cli.alerts import alerts
+from egops.cli.dashboards import dashboards
 from egops.cli.demo import demo
 from egops.cli.doctor import doctor
 from egops.cli.inspect import inspect
 from egops.cli.routes import routes
 from egops.cli.rules import rule, rules
+from egops.cli.upgrade_check import upgrade_check
 from egops.cli.upgrade_check import upgrade_check
 from egops.errors import EgopsError, ExitCode, InputError
 
