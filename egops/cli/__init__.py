@@ -17,7 +17,6 @@ from egops.cli.inspect import inspect
 from egops.cli.routes import routes
 from egops.cli.rules import rule, rules
 from egops.cli.upgrade_check import upgrade_check
-from egops.cli.upgrade_check import upgrade_check
 from egops.errors import EgopsError, ExitCode, InputError
 
 
@@ -74,7 +73,18 @@ def root() -> None:
     """
 
 
-for command in (demo, doctor, inspect, routes, rule, rules, upgrade_check):
+COMMANDS = (
+    alerts,
+    dashboards,
+    demo,
+    doctor,
+    inspect,
+    routes,
+    rule,
+    rules,
+    upgrade_check,
+)
+for command in COMMANDS:
     root.add_command(command)
 
 
