@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from egops.cli import root
+from egops.cli import load_all
 from egops.gatewayapi import DERIVED, POD
 from egops.render.catalogue import page
 from egops.rules import AREAS
@@ -79,7 +79,7 @@ def index(rules: Sequence[Rule]) -> str:
 def command_reference() -> str:
     """Return the help of every command."""
     parts = ["# Commands\n"]
-    for name, command in _commands("egops", root):
+    for name, command in _commands("egops", load_all()):
         context = click.Context(command, info_name=name, max_content_width=WIDTH)
         context.terminal_width = WIDTH
         parts.append(f"\n## {name}\n\n```\n{command.get_help(context).rstrip()}\n```\n")

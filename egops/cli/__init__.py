@@ -4,24 +4,54 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
 from egops import __version__
-from egops.cli.alerts import alerts
-from egops.cli.dashboards import dashboards
-from egops.cli.demo import demo
-from egops.cli.doctor import doctor
-from egops.cli.inspect import inspect
-from egops.cli.routes import routes
-from egops.cli.rules import rule, rules
-from egops.cli.upgrade_check import upgrade_check
 from egops.errors import EgopsError, ExitCode, InputError
+
+# Where each command lives, and its line in `egops --help`. Commands are imported when they are run:
+# all of them together take several times as long as click itself. A test holds the lines equal to
+# the commands' own.
+COMMANDS = {
+    "alerts": ("egops.cli.alerts", "Alert rules for Envoy Gateway: list, test, install, verify."),
+    "dashboards": ("egops.cli.dashboards", "Grafana boards: list, render, install, verify, show."),
+    "demo": ("egops.cli.demo", "Show egops at work on a real Envoy and a recorded cluster."),
+    "doctor": ("egops.cli.doctor", "Check an installation and explain what is wrong with it."),
+    "inspect": ("egops.cli.inspect", "Show what Envoy really has, and which object made it."),
+    "routes": (
+        "egops.cli.routes",
+        "Map routes to HTTPRoute rules; explain which serves a request.",
+    ),
+    "rule": ("egops.cli.rules", "Explain one rule: what it finds, why it matters, how to fix it."),
+    "rules": ("egops.cli.rules", "List the rules: code, severity, area, name and what each finds."),
+    "upgrade-check": ("egops.cli.upgrade_check", "Tell what the next release changes for objects."),
+}
 
 
 class Root(click.Group):
     """A group whose failures exit as promised: click's own would look like findings."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
+        return sorted({*COMMANDS, *self.commands})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing it on first use."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module = import_module(COMMANDS[cmd_name][0])
+            command = getattr(module, cmd_name.replace("-", "_"))
+            name_variables(command)
+            self.add_command(command, cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            lines = [(name, COMMANDS[name][1]) for name in self.list_commands(ctx)]
+            formatter.write_dl(lines)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; map every way it can fail to its exit code."""
@@ -73,21 +103,6 @@ def root() -> None:
     """
 
 
-COMMANDS = (
-    alerts,
-    dashboards,
-    demo,
-    doctor,
-    inspect,
-    routes,
-    rule,
-    rules,
-    upgrade_check,
-)
-for command in COMMANDS:
-    root.add_command(command)
-
-
 def name_variables(command: click.Command) -> None:
     """Give every option of a command tree its environment variable, `EGOPS_<NAME>`."""
     for parameter in command.params:
@@ -100,7 +115,12 @@ def name_variables(command: click.Command) -> None:
             name_variables(child)
 
 
-name_variables(root)
+def load_all() -> click.Group:
+    """Return the root with every command imported, for documentation and tests."""
+    context = click.Context(root)
+    for name in root.list_commands(context):
+        root.get_command(context, name)
+    return root
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from egops.cli import root
+from egops.cli import COMMANDS, load_all, root
 from egops.errors import AccessError, EgopsError, InputError, TimeoutReached
 
 FIXTURE = "tests/rules/gateway/gateway_class_not_found/typo.yaml"
@@ -41,7 +41,7 @@ def commands(command: click.Command, *path: str) -> list[tuple[tuple[str, ...], 
     return found
 
 
-ALL = commands(root)
+ALL = commands(load_all())
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -147,7 +147,11 @@ def test_every_failure_has_its_exit_code(error: BaseException, code: int) -> Non
     def fails() -> None:
         raise error
 
-    group = type(root)("root", commands={"fails": fails})
+    class Failing(type(root)):  # type: ignore[misc]
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+            return fails
+
+    group = Failing("root")
 
     result = CliRunner().invoke(group, ["fails"])
 
@@ -203,3 +207,14 @@ def test_rule_pages_are_offline() -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("# EGD-203 gateway-class-not-found")
     assert egops("rule", "EGD-9*").returncode == 2
+
+
+def test_every_command_keeps_its_promise_in_the_list() -> None:
+    shown = CliRunner().invoke(root, ["--help"], terminal_width=100).output
+
+    for name, (_, line) in COMMANDS.items():
+        assert (
+            line.removesuffix(".").split()[0] == root.commands[name].get_short_help_str().split()[0]
+        )
+        assert len(line) <= 80
+        assert line in shown
