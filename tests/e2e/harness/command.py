@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.e2e.cluster.settings import KUBECONFIG
 
+# the access log remembers for a while what the stories before have provoked
+NO_PAST = ("--skip", "traffic")
 LIMIT = 120.0  # seconds after which a run counts as hung
 
 

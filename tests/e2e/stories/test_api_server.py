@@ -4,7 +4,7 @@ import re
 import time
 
 from tests.e2e.harness.api_proxy import Answer, between
-from tests.e2e.harness.command import doctor, egops
+from tests.e2e.harness.command import NO_PAST, doctor, egops
 from tests.e2e.harness.installation import EnvoyGateway
 from tests.e2e.harness.story import Story
 
@@ -23,7 +23,7 @@ def test_refused_lists_become_skips_that_name_the_permission(
         return None
 
     with between(refuse) as (kubeconfig, _):
-        run = doctor(kubeconfig=kubeconfig)
+        run = doctor(*NO_PAST, kubeconfig=kubeconfig)
 
     assert run.exit_code in {0, 3}, run.told()
     told = " ".join(skip["reason"] for skip in run.skipped).lower()
@@ -41,7 +41,7 @@ def test_slow_list_is_a_skip_and_not_a_hang(eg: EnvoyGateway, story: Story) -> N
 
     began = time.monotonic()
     with between(slow) as (kubeconfig, _):
-        run = doctor("--request-timeout", "2s", kubeconfig=kubeconfig)
+        run = doctor(*NO_PAST, "--request-timeout", "2s", kubeconfig=kubeconfig)
     took = time.monotonic() - began
 
     assert took < 24, f"{took:.0f} s: {run.told()}"
@@ -63,7 +63,7 @@ def test_overloaded_api_server_is_asked_again(eg: EnvoyGateway, story: Story) ->
         return None
 
     with between(busy) as (kubeconfig, _):
-        run = doctor(kubeconfig=kubeconfig)
+        run = doctor(*NO_PAST, kubeconfig=kubeconfig)
 
     assert len(refused) == 2, run.told()
     assert run.exit_code == 0, run.told()
@@ -72,7 +72,7 @@ def test_overloaded_api_server_is_asked_again(eg: EnvoyGateway, story: Story) ->
 
 def test_number_of_requests_does_not_grow_with_objects(eg: EnvoyGateway, story: Story) -> None:
     with between(lambda _path: None) as (kubeconfig, seen):
-        run = doctor(kubeconfig=kubeconfig)
+        run = doctor(*NO_PAST, kubeconfig=kubeconfig)
 
     assert run.exit_code == 0, run.told()
     lists = [line for line in seen if "portforward" not in line and "/pods/" not in line]

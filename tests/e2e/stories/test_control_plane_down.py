@@ -4,7 +4,7 @@ from tests.e2e.cluster import kube
 from tests.e2e.cluster.settings import CONTROLLER_LABELS, EG_NAMESPACE
 from tests.e2e.cluster.shell import wait_for
 from tests.e2e.harness import faults
-from tests.e2e.harness.command import egops
+from tests.e2e.harness.command import NO_PAST, egops
 from tests.e2e.harness.installation import EnvoyGateway
 from tests.e2e.harness.story import Story
 
@@ -34,7 +34,7 @@ def test_killed_control_plane_raises_no_alarm_while_it_settles(
     assert kube.get(*LEASE)["spec"]["holderIdentity"] == holder, "the lease was taken over too soon"
     story.record.fault = "the control plane was killed; its lease is still held by the dead pod"
 
-    run = egops("doctor")
+    run = egops("doctor", *NO_PAST)
 
     still = kube.get(*LEASE)["spec"]["holderIdentity"] == holder
     story.note(f"lease still held by the dead pod after doctor's run: {still}")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.cluster.shell import wait_for
 from tests.e2e.harness import access
-from tests.e2e.harness.command import Run, doctor
+from tests.e2e.harness.command import NO_PAST, Run, doctor
 from tests.e2e.harness.installation import EnvoyGateway
 from tests.e2e.harness.story import Story
 
@@ -22,7 +22,7 @@ def test_published_role_is_enough(eg: EnvoyGateway, story: Story) -> None:
     assert rules, "docs/rbac.yaml has no rules"
     with access.user(rules) as kubeconfig:
         wait_for("the role's effect", lambda: access.allowed(rules[-1]))
-        run = doctor(kubeconfig=kubeconfig)
+        run = doctor(*NO_PAST, kubeconfig=kubeconfig)
 
     assert run.exit_code == 0, run.told()
     assert not forbidden(run), run.told()
@@ -38,7 +38,7 @@ def test_each_missing_permission_is_named(eg: EnvoyGateway, story: Story) -> Non
             resource = rule["resources"][0]
             access.grant([other for other in rules if other is not rule])
             wait_for(f"{resource} to be refused", partial(access.refused, rule))
-            run = doctor("--window", "0s", kubeconfig=kubeconfig)
+            run = doctor(*NO_PAST, "--window", "0s", kubeconfig=kubeconfig)
             if run.exit_code == 4 or run.report.get("crashed"):
                 pytest.fail(run.told())
             told = " ".join(forbidden(run)).lower() + run.stderr.lower()

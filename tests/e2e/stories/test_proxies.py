@@ -4,7 +4,7 @@ from tests.e2e.cluster import gateway, kube
 from tests.e2e.cluster.settings import EG_NAMESPACE, PROXY_LABELS
 from tests.e2e.cluster.shell import wait_for
 from tests.e2e.harness import demo, faults
-from tests.e2e.harness.command import doctor
+from tests.e2e.harness.command import NO_PAST, doctor
 from tests.e2e.harness.installation import EnvoyGateway
 from tests.e2e.harness.story import Story
 
@@ -43,7 +43,7 @@ def test_two_replicas_that_disagree(eg: EnvoyGateway, story: Story) -> None:
         wait_for("two proxies", lambda: len(kube.running_pods(PROXY_LABELS)) == 2)
         kube.rolled_out(EG_NAMESPACE, f"deployment/{faults.proxy_name()}")
         faults.wait_until_connected()
-        calm = doctor()
+        calm = doctor(*NO_PAST)
         assert not calm.loud(), calm.told()
         cut_off = kube.running_pods(PROXY_LABELS)[1]
         route = demo.http_route("new", "new.demo.test")
