@@ -19,7 +19,18 @@ from egops.finding import (
     Suppressed,
     Unjudged,
 )
-from egops.gatewayapi import GATEWAY, installs, our_gateways, running_version
+from egops.gatewayapi import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    ENVOY_GATEWAY,
+    GATEWAY,
+    GATEWAY_CLASS,
+    NAMESPACE,
+    REFERENCE_GRANT,
+    installs,
+    our_gateways,
+    running_version,
+)
 from egops.snapshot import SourceType
 
 if TYPE_CHECKING:
@@ -28,6 +39,12 @@ if TYPE_CHECKING:
 
     from egops.rules import Rule
     from egops.snapshot import Snapshot
+
+
+# Kinds that say whose an object is or what it may do; alone they give a rule nothing to judge.
+CONTEXT = frozenset(
+    {CONFIG_MAP, DEPLOYMENT, ENVOY_GATEWAY, GATEWAY_CLASS, NAMESPACE, REFERENCE_GRANT}
+)
 
 
 @dataclass(frozen=True)
@@ -126,13 +143,17 @@ def _blind(rule: Rule, snapshot: Snapshot, running: tuple[int, ...] | None) -> s
 
 def _not_given(rule: Rule, snapshot: Snapshot) -> list[str]:
     """Return the reason to skip a rule that finds nothing of its own in what was given."""
-    kinds = rule.reads or rule.optional
     asked = [*snapshot.proxies, *snapshot.control_planes]
-    if rule.probes or not kinds or (rule.optional_probes and asked):
+    if rule.probes or (rule.optional_probes and asked):
         return []
-    if any(snapshot.all(kind) for kind in (*rule.reads, *rule.optional)):
+    kinds = (*rule.reads, *rule.optional)
+    judged = [kind for kind in kinds if kind not in CONTEXT] or kinds
+    if any(snapshot.all(kind) for kind in judged):
         return []
-    return [f"no {' or '.join(kind.name for kind in kinds)} in the input"]
+    if names := [kind.name for kind in rule.reads or judged]:
+        more = f" or {len(names) - 3} other kinds" if len(names) > 3 else ""
+        return [f"no {' or '.join(names[:3])}{more} in the input"]
+    return ["no Envoy was asked"] if rule.optional_probes else []
 
 
 def _half_blind(rule: Rule, snapshot: Snapshot) -> list[str]:
