@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_BYTES = 1 << 30
-CHUNK = 1 << 18
-SLOWEST = 1 << 20  # bytes in a second: a long answer gets more time only as fast as it comes
+CHUNK = 1 << 16
+SLOWEST = 1 << 18  # bytes in a second: a long answer gets more time only as fast as it comes
 
 
 class Call:

@@ -75,7 +75,6 @@ class Workers:
         """Drop what waits, and give what runs a moment to notice."""
         with self._changed:
             self._stopped = True
-            self._queue.clear()
             self._changed.notify_all()
         end = time.monotonic() + grace
         for thread in self._threads:

@@ -168,6 +168,41 @@ def test_a_url_that_drips_stops_in_time() -> None:
         assert time.monotonic() - start < 3
 
 
+def chunks(request: Request, piece: bytes, count: int, pause: float) -> None:
+    """Answer in chunks."""
+    request.http.send_response(200)
+    request.http.send_header("transfer-encoding", "chunked")
+    request.http.end_headers()
+    for _ in range(count):
+        request.http.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        request.http.wfile.flush()
+        time.sleep(pause)
+    request.http.wfile.write(b"0\r\n\r\n")
+
+
+def test_chunks_that_drip_stop_in_time() -> None:
+    with serving(lambda request: chunks(request, b" ", 400, 0.05)) as url:
+        start = time.monotonic()
+        with pytest.raises(UnreachableError, match="no answer"):
+            ask(url, Probe.STATS)
+        assert time.monotonic() - start < 3
+
+
+def test_a_long_answer_gets_the_time_it_needs() -> None:
+    blank = b" " * (1 << 20)
+
+    def handle(request: Request) -> None:
+        if request.path == "/stats":
+            chunks(request, blank, 10, 0.2)
+        else:
+            request.json({"certificates": []})
+
+    with serving(handle) as url:
+        (proxy,) = ask(url, Probe.STATS, Probe.CERTS).proxies
+    assert "not Envoy's stats" in proxy.failures[Probe.STATS]  # it came whole: ten blank megabytes
+    assert proxy.has(Probe.CERTS)
+
+
 def test_headers_that_drip_stop_in_time() -> None:
     def handle(request: Request) -> None:
         request.http.wfile.write(b"HTTP/1.1 200 OK\r\n")
