@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from egops.xds import owners, topology, words
+from egops.xds import names, owners, topology, words
 from egops.xds.actions import Action, DirectResponse, action_of, target_of
 from egops.xds.config_dump import keys
-from egops.xds.names import ObjectName
+from egops.xds.names import ObjectName, PortName
 from egops.xds.owners import Conflict, GatewayListener, Own, Owner, Source
 from egops.xds.topology import Chain, Socket, gateway_port
 from egops.xds.words import Match
@@ -18,7 +18,14 @@ from egops.xds.words import Match
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from egops.xds.config_dump import ConfigDump, Listener, Route, RouteConfigEntry, VirtualHost
+    from egops.xds.config_dump import (
+        ConfigDump,
+        Listener,
+        ListenerEntry,
+        Route,
+        RouteConfigEntry,
+        VirtualHost,
+    )
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -237,19 +244,24 @@ def merged_rows(dumps: Iterable[tuple[str, ConfigDump]]) -> Iterator[RouteRow]:
 
 def chain_rows(dump: ConfigDump, proxy: str | UnsetType = UNSET) -> Iterator[RouteRow]:
     """Yield a row for each filter chain that forwards without HTTP."""
+    fleet = dump.local_cluster_name
     for entry in dump.listeners:
         for state, listener in topology.states(entry):
             for chain in topology.chains(listener):
                 if chain.type in ("tcp", "udp"):
-                    row = _chain_row(entry.static, listener, chain, state)
+                    row = _chain_row(entry, listener, chain, state, fleet)
                     yield msgspec.structs.replace(row, proxy=proxy)
 
 
-def _chain_row(static: bool, listener: Listener, chain: Chain, state: str) -> RouteRow:  # noqa: FBT001 - private
+def _chain_row(
+    entry: ListenerEntry, listener: Listener, chain: Chain, state: str, fleet: str
+) -> RouteRow:
     place = topology.socket(listener, chain, state)
     owner = chain.owner if isinstance(chain.owner, Owner) else None
     source = Source(owner.kind, owner.namespace, owner.name, _chain_rule(chain)) if owner else None
-    gateway = owners.listener_owner(listener)
+    gateway: object = owners.listener_owner(listener)
+    if isinstance(gateway, PortName) and (own := names.parse_fleet(fleet)) and not own.merged:
+        gateway = GatewayListener(own.namespace, own.name)  # a port's name tells no listener
     targets = tuple(target_of(name) for name in chain.clusters)
     match = Match(other=tuple(f"SNI {name}" for name in chain.server_names))
     return RouteRow(
@@ -258,8 +270,14 @@ def _chain_row(static: bool, listener: Listener, chain: Chain, state: str) -> Ro
         _gateway(gateway, (place,)),
         match,
         Action(chain.type, targets, other="" if targets else "nothing"),
-        own="bootstrap" if static and source is None else UNSET,
+        own=UNSET if source else _own_chain(entry, chain),
     )
+
+
+def _own_chain(entry: ListenerEntry, chain: Chain) -> str | UnsetType:
+    if chain.clusters == (names.EMPTY_CLUSTER,):
+        return names.OWN_CLUSTERS[names.EMPTY_CLUSTER]
+    return "bootstrap" if entry.static else UNSET
 
 
 def _chain_rule(chain: Chain) -> int | None:

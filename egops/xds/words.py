@@ -157,6 +157,8 @@ def match_of(raw: Raw, *, grpc: bool = False) -> Match:
     except msgspec.MsgspecError as exc:
         return Match(other=(f"unreadable: {exc}",))
     path = _path(found)
+    if path is None and found.connect_matcher:
+        return Match(None, "CONNECT", other=_other(found)[1:])
     if not (found.headers or grpc or found.query_parameters or found.cookies):
         return Match(path, other=_other(found))
     if len(found.headers) == 1 and not (grpc or found.query_parameters or found.cookies):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from egops.xds import owners, topology
+from egops.xds import names, owners, topology
 from egops.xds.config_dump import Listener, plain
+from egops.xds.names import PortName
 from egops.xds.owners import GatewayListener, Own, Owner
 from egops.xds.topology import Chain, gateway_port
 
@@ -75,7 +76,10 @@ class ListenerRow(Struct, frozen=True, gc=False):
             return str(self.owner)
         if self.own is not UNSET:
             return f"<{self.own}>"
-        return str(self.gateways[0]) if self.gateways else "<none>"
+        if self.gateways:
+            return str(self.gateways[0])
+        port = names.parse_listener(self.name)
+        return f"<Gateway port {port.port}>" if isinstance(port, PortName) else "<none>"
 
     def mentions(self) -> Iterator[str]:
         """Yield the names and hosts that a filter on this row looks at."""
