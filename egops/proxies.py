@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from egops.finding import Unjudged
+from egops.finding import CannotJudge, Unjudged
 from egops.gatewayapi import EG, GATEWAY, GATEWAY_CLASS, fleet_key, is_proxy, is_ready
 from egops.listeners import every_listener
-from egops.snapshot import Kind, Location, Probe, Ref, items, number, text
+from egops.snapshot import Kind, Location, Probe, Ref, SourceType, items, number, text
 from egops.xds.names import ListenerName, PortName, parse_fleet, parse_listener
 
 if TYPE_CHECKING:
@@ -62,6 +62,18 @@ def unanswered(snapshot: Snapshot, *probes: Probe) -> Iterator[Unjudged]:
             reason = silent[0].failures.get(probe) or "not read"
             more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
             yield Unjudged(f"{probe.value} of {short_name(silent[0])}{more}: {reason}")
+
+
+def require(snapshot: Snapshot, *kinds: Kind) -> None:
+    """Raise CannotJudge if files and dumps hold no object of one of these kinds.
+
+    The list of a cluster may be empty: then there is nothing to find.
+    """
+    if snapshot.source.type is SourceType.CLUSTER:
+        return
+    for kind in kinds:
+        if not snapshot.all(kind):
+            raise CannotJudge(f"no {kind.name} in the input")
 
 
 # ------------------------------------------------------------------ fleets

@@ -349,6 +349,10 @@ class ClusterEntry(Struct, frozen=True, gc=False):
     state: str = "active"
 
 
+class _Versioned(Struct, frozen=True, gc=False):
+    version_info: str = ""
+
+
 class EndpointEntry(Struct, frozen=True, gc=False):
     """A load assignment as Envoy's runtime sees it."""
 
@@ -412,6 +416,15 @@ class ConfigDump:
     def has(self, section: str) -> bool:
         """Return whether a section (`Listeners`, `Routes`, …) is in the dump."""
         return any(name.startswith(f"{section}ConfigDump") for name in self._sections)
+
+    def version(self, section: str) -> str:
+        """Return the version of a whole section; only `Clusters` and `Listeners` have one."""
+        for raw in self._sections.get(f"{section}ConfigDump", []):
+            try:
+                return msgspec.json.decode(raw, type=_Versioned).version_info
+            except msgspec.MsgspecError:
+                return ""
+        return ""
 
     @cached_property
     def bootstrap(self) -> dict[str, Any]:

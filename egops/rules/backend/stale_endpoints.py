@@ -9,7 +9,7 @@ from egops.backends import endpoints_of, is_serving
 from egops.finding import Problem, Severity
 from egops.gatewayapi import ENDPOINT_SLICE, ROUTE_KINDS, SERVICE, timestamp
 from egops.hosts import is_draining
-from egops.proxies import counted, fleets, location_of, short_name, unanswered, verb
+from egops.proxies import counted, fleets, location_of, require, short_name, unanswered, verb
 from egops.rules import rule
 from egops.snapshot import Probe, Ref, entries, items, text
 from egops.traffic import backends_of, owner_location
@@ -48,6 +48,7 @@ def stale_endpoints(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     See whether the proxy is connected (EGD-440) and Envoy Gateway publishes (EGD-142). Releases up
     to 1.2.1 kept endpoints of pods that were gone. Restarting Envoy Gateway sends them anew.
     """
+    require(snapshot, ENDPOINT_SLICE, SERVICE)
     for fleet in fleets(snapshot.proxies):
         proxies = [proxy for proxy in fleet.proxies if proxy.has(Probe.CLUSTERS)]
         differing: dict[str, list[tuple[Proxy, Difference]]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from egops.finding import Problem, Severity
+from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import (
     DEPLOYMENT,
     ENVOY_GATEWAY,
@@ -18,7 +18,7 @@ from egops.gatewayapi import (
 )
 from egops.proxies import age
 from egops.rules import rule
-from egops.snapshot import number, section, text
+from egops.snapshot import SourceType, number, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,8 @@ def leader_lease_stale(snapshot: Snapshot) -> Iterator[Problem]:
     Restart Envoy Gateway. If the lease stays old, its pods can't reach the API server, or may not
     update leases.
     """
+    if snapshot.source.type in (SourceType.FILES, SourceType.ENVOY):
+        raise CannotJudge("files do not tell when the lease was read")
     for install in installs(snapshot):
         if not _should_lead(install, snapshot):
             continue

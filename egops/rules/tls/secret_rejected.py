@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from egops.certs import CertificateError, read_chain, same_serial
 from egops.finding import Problem, Severity
 from egops.gatewayapi import DEPLOYMENT, ENVOY_GATEWAY, GATEWAY, GATEWAY_CLASS, SECRET, installs
 from egops.proxies import (
@@ -19,7 +22,8 @@ from egops.proxies import (
 from egops.refusals import SECRET as SECRET_KIND
 from egops.refusals import Refusal, refusals
 from egops.rules import rule
-from egops.snapshot import Location, Probe
+from egops.snapshot import Location, Probe, section, text
+from egops.xds.config_dump import plain
 from egops.xds.names import parse_secret
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     severity=Severity.ERROR,
     optional=(SECRET, GATEWAY, GATEWAY_CLASS, DEPLOYMENT, ENVOY_GATEWAY),
     probes=(Probe.STATS,),
-    optional_probes=(Probe.STATS_AGAIN, Probe.PROXY_LOG, Probe.CONFIG_DUMP),
+    optional_probes=(Probe.STATS_AGAIN, Probe.PROXY_LOG, Probe.CONFIG_DUMP, Probe.CERTS),
     since="0.1",
     ok="no proxy rejects a certificate or CA it is sent",
 )
@@ -64,7 +68,45 @@ def secret_rejected(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
 
 
 def _refused(proxy: Proxy) -> list[Refusal]:
-    return [refusal for refusal in refusals(proxy) if refusal.kind == SECRET_KIND]
+    return [
+        refusal
+        if refusal.current or not _is_not_loaded(proxy, refusal.name)
+        else replace(refusal, current=True)
+        for refusal in refusals(proxy)
+        if refusal.kind == SECRET_KIND
+    ]
+
+
+def _is_not_loaded(proxy: Proxy, name: str) -> bool:
+    """Return whether the certificate in the config dump is none of those in `/certs`.
+
+    The dump shows what was sent, `/certs` what is in use: they differ while it is refused.
+    """
+    if not (proxy.has(Probe.CONFIG_DUMP) and proxy.has(Probe.CERTS)):
+        return False
+    loaded = [
+        certificate.serial_number
+        for pair in proxy.certs.certificates
+        for certificate in (*pair.cert_chain, *pair.ca_cert)
+    ]
+    for entry in proxy.config.secrets:
+        if entry.name == name and entry.state == "active":
+            sent = _first_serial(plain(entry.secret))
+            return bool(sent) and not any(same_serial(sent, serial) for serial in loaded)
+    return False
+
+
+def _first_serial(secret: object) -> str:
+    """Return the serial of the first certificate of a secret, or an empty string."""
+    for path in (("tls_certificate", "certificate_chain"), ("validation_context", "trusted_ca")):
+        source = section(secret, *path)
+        try:
+            pem = text(source, "inline_string").encode() or b64decode(text(source, "inline_bytes"))
+            if pem:
+                return read_chain(pem)[0].serial
+        except (CertificateError, ValueError):
+            continue
+    return ""
 
 
 def _failed_rotations(proxy: Proxy) -> Iterator[Refusal]:
@@ -86,7 +128,8 @@ def _problem(fleet: Fleet, name: str, found: list[Refusal], snapshot: Snapshot) 
     message = f"{who} {verb(who, 'reject')} {what}" + (f", {ago(since, snapshot)}" if since else "")
     if not current:
         count = sum(r.count for r in rejecting)
-        message = f"{who} rejected {what} {count} times since its start"
+        times = f"{count} time{'s' if count != 1 else ''}"
+        message = f"{who} rejected {what} {times} since its start"
     at = fleet.location(snapshot)
     return Problem(
         secret.at() if secret else Location(at.ref, at.path, at.origin, at.api_version, name),

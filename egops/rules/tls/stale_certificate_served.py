@@ -9,7 +9,7 @@ from egops.certs import same_serial
 from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import OURS, SECRET
 from egops.pki import changed_at, listener_secrets, live_leaves, pair
-from egops.proxies import age, counted, fleets, location_of, short_name, verb
+from egops.proxies import age, counted, fleets, location_of, require, short_name, verb
 from egops.rules import rule
 from egops.snapshot import Probe
 
@@ -44,6 +44,7 @@ def stale_certificate_served(snapshot: Snapshot) -> Iterator[Problem]:
     See whether the proxy rejects the Secret (EGD-405), whether it is connected (EGD-440), and
     whether Envoy Gateway publishes at all (EGD-142).
     """
+    require(snapshot, SECRET)
     if not any(proxy.has(Probe.CERTS) for proxy in snapshot.proxies):
         raise CannotJudge("no proxy told its certificates")
     for fleet in fleets(snapshot.proxies):

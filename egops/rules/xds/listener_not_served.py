@@ -12,6 +12,7 @@ from egops.proxies import (
     counted,
     fleets,
     location_of,
+    require,
     short_name,
     unanswered,
     verb,
@@ -52,6 +53,7 @@ def listener_not_served(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     publish (EGD-142) or the proxy is not connected (EGD-440), repair that. A single odd proxy may
     be deleted once the others show that the configuration is accepted.
     """
+    require(snapshot, GATEWAY)
     for fleet in fleets(snapshot.proxies):
         proxies = [proxy for proxy in fleet.ready if proxy.has(Probe.CONFIG_DUMP)]
         gateways = {gateway.ref for gateway in fleet.gateways(snapshot)}

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from egops.finding import Problem, Severity, Unjudged
+from egops.finding import CannotJudge, Problem, Severity, Unjudged
 from egops.gatewayapi import OURS, POD, is_young, timestamp
 from egops.proxies import (
     ago,
@@ -33,6 +33,7 @@ CLOSED = re.compile(
     r"\[(?P<at>\d{4}-\d\d-\d\d[ T][\d:.]+)Z?\].*gRPC config stream to xds_cluster closed"
     r"(?: since (?P<seconds>\d+)s ago)?: (?P<reason>.*)"
 )
+CONNECTED = "control_plane.connected_state"
 XDS = "cluster.xds_cluster"
 TLS_COUNTERS = ("ssl.connection_error", "ssl.fail_verify_error", "ssl.fail_verify_san")
 BELIEVED = timedelta(seconds=60)
@@ -62,6 +63,9 @@ def proxy_disconnected(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     NetworkPolicy forbids port 18000, a TLS error that the certificates of both sides do not fit
     (EGD-408, EGD-409).
     """
+    asked = [proxy for proxy in snapshot.proxies if proxy.has(Probe.STATS)]
+    if asked and not any(_tells(proxy) for proxy in asked):
+        raise CannotJudge("no proxy counts a connection to a control plane")
     for fleet in fleets(snapshot.proxies):
         lost = [found for proxy in fleet.proxies if (found := _lost(proxy, snapshot))]
         for settled in (True, False):
@@ -98,8 +102,12 @@ class Lost(NamedTuple):
     settled: bool
 
 
+def _tells(proxy: Proxy) -> bool:
+    return proxy.stats.get(CONNECTED) is not None
+
+
 def _is_down(stats: Stats) -> bool:
-    return stats.get("control_plane.connected_state") == 0
+    return stats.get(CONNECTED) == 0
 
 
 def _lost(proxy: Proxy, snapshot: Snapshot) -> Lost | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egops.finding import Problem, Severity
+from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import is_young
 from egops.proxies import short_name, unanswered
 from egops.rules import rule
@@ -38,6 +38,8 @@ def proxy_draining(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     ## How to fix it
     Delete the pod. If shutdown-manager restarts again, raise its resources in the EnvoyProxy.
     """
+    if not any(proxy.pod for proxy in snapshot.proxies):
+        raise CannotJudge("the pod of no proxy is known")
     for proxy in snapshot.proxies:
         pod = proxy.pod
         if pod is None or not proxy.has(Probe.READY) or "deletionTimestamp" in pod.metadata:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egops.finding import Problem, Severity
 from egops.gatewayapi import EVENT, POD, condition, is_proxy, timestamp
-from egops.proxies import ago
+from egops.proxies import ago, require
 from egops.rules import rule
 from egops.snapshot import Probe, items, number, section, text
 
@@ -43,6 +43,7 @@ def proxy_not_ready(snapshot: Snapshot) -> Iterator[Problem]:
     port 19003 means that no configuration arrived yet (EGD-440, EGD-442); a 503 means that the
     proxy drains (EGD-454).
     """
+    require(snapshot, POD)
     for pod in snapshot.all(POD):
         if not is_proxy(pod) or "deletionTimestamp" in pod.metadata:
             continue

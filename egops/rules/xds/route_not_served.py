@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from egops.attachment import reported_parents
-from egops.finding import Problem, Severity
+from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import (
     GATEWAY,
     GRPC_ROUTE,
@@ -25,7 +25,7 @@ from egops.gatewayapi import (
 )
 from egops.proxies import counted, fleets, location_of, short_name, unanswered
 from egops.rules import rule
-from egops.snapshot import Probe, entries
+from egops.snapshot import Probe, SourceType, entries
 from egops.xds.owners import Owner, Source, chain_owner, cluster_name_owner, route_source
 
 if TYPE_CHECKING:
@@ -59,14 +59,16 @@ def route_not_served(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     configuration (EGD-441) or have lost the connection (EGD-440). Restarting Envoy Gateway is the
     last resort: running proxies keep what they have.
     """
-    crowd = _crowded(snapshot)
+    crowd, routes = _crowded(snapshot), our_routes(snapshot)
+    if not routes and snapshot.source.type is not SourceType.CLUSTER:
+        raise CannotJudge("no route in the input")
     for fleet in fleets(snapshot.proxies):
         proxies = [proxy for proxy in fleet.ready if proxy.has(Probe.CONFIG_DUMP)]
         gateways = {gateway.ref for gateway in fleet.gateways(snapshot)}
         if not proxies or not gateways:
             continue
         served = {proxy.name: _served(proxy) for proxy in proxies}
-        for route in our_routes(snapshot):
+        for route in routes:
             if not _is_expected(route, gateways, crowd, snapshot):
                 continue
             lacking = [p for p in proxies if _key(route) not in served[p.name]]

@@ -1,0 +1,67 @@
+"""Rules judge an Envoy that has no pod, no Gateway and no control plane in the snapshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from egops.engine import run
+from egops.rules.registry import doctor_rules
+from egops.snapshot import Probe, Proxy, Snapshot, Source, SourceType
+from tests.rules.snapshots import FIXTURES, NOW
+
+FILES = {
+    Probe.CONFIG_DUMP: "config_dump.json",
+    Probe.STATS: "stats.json",
+    Probe.STATS_AGAIN: "stats_again.json",
+    Probe.CLUSTERS: "clusters.json",
+    Probe.CERTS: "certs.json",
+    Probe.SERVER_INFO: "server_info.json",
+    Probe.READY: "ready.txt",
+}
+LATER = NOW.replace(hour=14)
+
+
+def envoy(case: str) -> Snapshot:
+    folder = Path(FIXTURES) / "envoy" / case
+    documents = {
+        probe: (folder / name).read_bytes()
+        for probe, name in FILES.items()
+        if (folder / name).is_file()
+    }
+    return Snapshot(
+        taken_at=LATER,
+        source=Source(SourceType.ENVOY),
+        proxies=(Proxy("http://127.0.0.1:19000", None, documents),),
+        window_seconds=10.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "codes"),
+    [
+        ("healthy", set()),
+        ("refused-new-listener", {"EGD-441"}),
+        ("refused-new-secret", {"EGD-405"}),
+        ("refused-updates", {"EGD-441", "EGD-405"}),
+        ("warming", {"EGD-442", "EGD-443"}),
+        ("without-xds", {"EGD-440", "EGD-453"}),
+        ("draining", {"EGD-453"}),
+    ],
+)
+def test_recorded_envoy_is_judged_and_pointed_to(case: str, codes: set[str]) -> None:
+    report = run(doctor_rules(), envoy(case))
+
+    everything = [*report.findings, *(folded.finding for folded in report.folded)]
+    assert {finding.code for finding in everything} == codes
+    assert not report.crashed
+    assert {str(finding.at.ref) for finding in everything} <= {"Envoy http://127.0.0.1:19000"}
+
+
+@pytest.mark.parametrize("code", ["EGD-445", "EGD-446", "EGD-448", "EGD-454", "EGD-309", "EGD-406"])
+def test_what_needs_objects_is_skipped_and_never_passed(code: str) -> None:
+    report = run(doctor_rules(), envoy("healthy"))
+
+    assert code in {skip.code for skip in report.skipped}
+    assert code not in {passed for passed, _ in report.ok}
