@@ -215,3 +215,15 @@ def test_an_http_proxy_that_is_not_there_is_explained(api: ApiServer, tmp_path: 
     )
     with pytest.raises(UnreachableError, match="through the proxy: connection refused"):
         services(SourceOptions(kubeconfig=str(path)))
+
+
+def test_in_a_pod_without_a_service_account_token_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists():
+        pytest.skip("this machine is a pod with a token")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "gone"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    with pytest.raises(InputError, match="token file does not exist"):
+        services(SourceOptions())
