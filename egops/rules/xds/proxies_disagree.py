@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egops.finding import Problem, Severity
 from egops.gatewayapi import GATEWAY, GATEWAY_CLASS, is_young
 from egops.proxies import fleets, location_of, short_name, unanswered
-from egops.refusals import moment
+from egops.refusals import moment, refusals
 from egops.rules import rule
 from egops.snapshot import Probe
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from egops.snapshot import Proxy, Snapshot
 
 SETTLE = timedelta(seconds=60)
+SURE = timedelta(seconds=15)  # where a second witness says so
 SHOWN = 4
 
 
@@ -30,6 +31,7 @@ SHOWN = 4
     severity=Severity.ERROR,
     optional=(GATEWAY, GATEWAY_CLASS),
     probes=(Probe.CONFIG_DUMP,),
+    optional_probes=(Probe.STATS, Probe.STATS_AGAIN, Probe.PROXY_LOG),
     since="0.1",
     ok="the Ready proxies of each Gateway have the same configuration",
 )
@@ -92,7 +94,8 @@ def _odd(fleet: Fleet, proxies: list[Proxy], snapshot: Snapshot) -> Iterator[Pro
     )
     changed = max((when for p in proxies if (when := _changed(p))), default=None)
     young = any(proxy.pod is not None and is_young(proxy.pod, snapshot) for proxy in proxies)
-    settled = changed is None or snapshot.taken_at - changed >= SETTLE
+    patience = SURE if any(_is_behind(proxy) for proxy in proxies) else SETTLE
+    settled = changed is None or snapshot.taken_at - changed >= patience
     for proxy in proxies:
         if (shape := shapes[proxy.name]) == common:
             continue
@@ -114,6 +117,14 @@ def _odd(fleet: Fleet, proxies: list[Proxy], snapshot: Snapshot) -> Iterator[Pro
             related=tuple(location_of(other) for other in proxies if other is not proxy),
             settled=settled and not young,
         )
+
+
+def _is_behind(proxy: Proxy) -> bool:
+    """Return whether another witness tells that a proxy is cut off, or rejects what it gets."""
+    reads = [proxy.stats] if proxy.has(Probe.STATS) else []
+    reads += [proxy.stats_again] if proxy.has(Probe.STATS_AGAIN) else []
+    lost = any(stats.get("control_plane.connected_state") == 0 for stats in reads)
+    return lost or any(refusal.current for refusal in refusals(proxy))
 
 
 def _changed(proxy: Proxy) -> datetime | None:

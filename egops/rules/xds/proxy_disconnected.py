@@ -12,7 +12,6 @@ from egops.proxies import (
     ago,
     counted,
     fleets,
-    has_window,
     location_of,
     rises,
     short_name,
@@ -36,6 +35,8 @@ CLOSED = re.compile(
 CONNECTED = "control_plane.connected_state"
 XDS = "cluster.xds_cluster"
 TLS_COUNTERS = ("ssl.connection_error", "ssl.fail_verify_error", "ssl.fail_verify_san")
+FAILING = r"(listener_manager\.lds|cluster_manager\.cds)\.update_failure"
+FRESH = timedelta(seconds=90)  # attempts are at most 30 s apart, and each may take some seconds
 BELIEVED = timedelta(seconds=60)
 WINDOW = 15.0  # seconds between two reads that are enough without another witness
 
@@ -78,7 +79,7 @@ def proxy_disconnected(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
         if proxy.has(Probe.STATS)
         and not proxy.has(Probe.STATS_AGAIN)
         and _is_down(proxy.stats)
-        and _from_log(proxy)[0] is None
+        and _from_log(proxy) is None
     ]
     if unsure:
         yield Unjudged(f"{short_name(unsure[0])} was not connected, but was asked only once")
@@ -111,33 +112,48 @@ def _is_down(stats: Stats) -> bool:
 
 
 def _lost(proxy: Proxy, snapshot: Snapshot) -> Lost | None:
-    if not proxy.has(Probe.STATS) or not _is_down(proxy.stats):
+    """Return how the connection is lost; a gauge that is 1 during each attempt is not trusted."""
+    if not proxy.has(Probe.STATS):
         return None
-    twice = has_window(proxy) and _is_down(proxy.stats_again)
-    if has_window(proxy) and not twice:
+    reads = [proxy.stats, *([proxy.stats_again] if proxy.has(Probe.STATS_AGAIN) else [])]
+    down = [_is_down(stats) for stats in reads]
+    closed = _from_log(proxy)
+    if closed is not None and snapshot.taken_at - closed.seen <= FRESH:
+        if any(down) or _keeps_failing(proxy):
+            long = snapshot.taken_at - closed.since >= BELIEVED
+            return Lost(proxy, closed.since, closed.reason, long or snapshot.strict)
         return None
-    since, reason = _from_log(proxy)
-    if since is not None:
-        long = snapshot.taken_at - since >= BELIEVED
-    elif not twice:
+    if len(reads) < 2 or not all(down):
         return None
-    else:
-        long = snapshot.window_seconds >= WINDOW or not _is_settling(proxy, snapshot)
+    long = snapshot.window_seconds >= WINDOW or not _is_settling(proxy, snapshot)
+    reason, since = (closed.reason, closed.since) if closed else ("", None)
     return Lost(proxy, since, reason, long or snapshot.strict)
 
 
-def _from_log(proxy: Proxy) -> tuple[datetime | None, str]:
-    """Return since when the stream is closed and why, by the last line about it."""
+def _keeps_failing(proxy: Proxy) -> bool:
+    return any(True for _ in rises(proxy, FAILING))
+
+
+class Closed(NamedTuple):
+    """The last line about the closed stream: when it was written, since when, and why."""
+
+    seen: datetime
+    since: datetime
+    reason: str
+
+
+def _from_log(proxy: Proxy) -> Closed | None:
+    """Return what the last line about the stream tells; Envoy writes one with each attempt."""
     if not proxy.has(Probe.PROXY_LOG):
-        return None, ""
+        return None
     lines = [line for line in proxy.log.splitlines() if "config stream to xds_cluster" in line]
     found = CLOSED.search(lines[-1]) if lines else None
-    if found is None:
-        return None, ""
-    at = moment(found["at"])
-    if at is not None and found["seconds"]:
-        at -= timedelta(seconds=int(found["seconds"]))
-    return at, found["reason"].strip()
+    seen = moment(found["at"]) if found else None
+    if found is None or seen is None:
+        return None
+    return Closed(
+        seen, seen - timedelta(seconds=int(found["seconds"] or 0)), found["reason"].strip()
+    )
 
 
 def _is_settling(proxy: Proxy, snapshot: Snapshot) -> bool:

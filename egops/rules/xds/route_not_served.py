@@ -23,6 +23,7 @@ from egops.gatewayapi import (
     our_routes,
     parent_refs,
 )
+from egops.listeners import parent_attempts
 from egops.proxies import counted, fleets, location_of, short_name, unanswered
 from egops.rules import rule
 from egops.snapshot import Probe, SourceType, entries
@@ -115,10 +116,21 @@ def _is_expected(
             continue
         if crowd[_place(route, parent)] > 1 and route.kind in (TCP_ROUTE, UDP_ROUTE, TLS_ROUTE):
             continue
+        if not _has_open_listener(route, parent, snapshot):
+            continue
         found = [condition(entry.body, kind) for kind in ("Accepted", "ResolvedRefs")]
         if all(
             c and c.is_true and c.is_fresh(route) and c.has_settled(route, snapshot) for c in found
         ):
+            return True
+    return False
+
+
+def _has_open_listener(route: Resource, parent: ObjectRef, snapshot: Snapshot) -> bool:
+    """Return whether a listener that the route attaches to is Programmed, or says nothing."""
+    for attempt in parent_attempts(route, parent, snapshot):
+        programmed = attempt.listener.condition("Programmed")
+        if attempt.succeeds and (programmed is None or programmed.is_true):
             return True
     return False
 
