@@ -172,9 +172,8 @@ def show(
     from egops.monitoring.picture import read_board
     from egops.monitoring.questions import parse_variables
 
-    picture = read_board(
-        name, connected(source), now=time.time(), seconds=seconds, given=parse_variables(variables)
-    )
+    given = parse_variables(variables)
+    picture = read_board(name, connected(source), now=time.time(), seconds=seconds, given=given)
     if page:
         from egops.monitoring.picture_html import to_html
 

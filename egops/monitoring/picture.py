@@ -145,6 +145,8 @@ class _Reader:
             found = self.prometheus.query(expr)
         self.answered = True
         for series in found:
+            if all(math.isnan(value) for _, value in series.points):
+                continue  # a quotient of nothing by nothing: no traffic
             yield Line(legend(target.get("legendFormat", ""), series), series.labels, series.points)
 
 

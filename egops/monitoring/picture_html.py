@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from html import escape
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from egops.monitoring.picture import Line, PanelPicture, Picture
 
 MOST_LINES = 20
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 460, 150, 52, 18, 6
+HEIGHT, LEFT, BOTTOM, TOP = 150, 52, 18, 6
+COLUMN = 57  # units of a drawing for each of the 24 columns, so that letters are equally large
 _HUES = ("#3274d9", "#e0752d", "#37872d", "#b877d9", "#c4162a", "#1f9e9e", "#b8860b", "#8f3bb8")
 _COLORS = {
     "green": "#2f8f3f", "red": "#d0342c", "yellow": "#c79a00", "orange": "#d9731a",
@@ -44,6 +46,7 @@ font-weight:600;min-width:0}
 .stat small{display:block;font-size:11px;font-weight:400}
 table{border-collapse:collapse;width:100%;font-size:12px}
 th,td{text-align:left;padding:2px 6px;border-bottom:1px solid var(--line);word-break:break-word}
+code{font-size:.95em}
 svg{width:100%;height:auto;display:block}
 svg text{fill:var(--soft);font:10px system-ui,sans-serif}
 .axis{stroke:var(--line)}
@@ -81,7 +84,7 @@ def _row(picture: Picture, title: str, panels: Sequence[PanelPicture]) -> str:
 
 def _card(picture: Picture, panel: PanelPicture) -> str:
     link = f'<a href="{escape(panel.runbook)}">runbook</a>' if panel.runbook else ""
-    why = "" if panel.kind == "text" else f'<p class="why">{escape(panel.description)}</p>'
+    why = "" if panel.kind == "text" else f'<p class="why">{_prose(panel.description)}</p>'
     return (
         f'<section class="card" style="grid-column:span {panel.place[2]}">'
         f"<h3>{escape(panel.title)}{link}</h3>{_body(picture, panel)}{why}</section>"
@@ -90,7 +93,7 @@ def _card(picture: Picture, panel: PanelPicture) -> str:
 
 def _body(picture: Picture, panel: PanelPicture) -> str:
     if panel.kind == "text":
-        return f"<p>{escape(panel.content.replace('**', '').replace('`', ''))}</p>"
+        return f"<p>{_prose(panel.content)}</p>"
     if panel.error:
         return f'<p class="none bad">{escape(panel.error)}</p>'
     if not panel.lines:
@@ -106,6 +109,12 @@ def _body(picture: Picture, panel: PanelPicture) -> str:
             return _bands(picture, panel)
         case _:
             return _chart(picture, panel)
+
+
+def _prose(text: str) -> str:
+    """Return a sentence of a board as HTML: code and bold are all the Markdown it has."""
+    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", html)
 
 
 def _stats(panel: PanelPicture) -> str:
@@ -148,14 +157,14 @@ def _more(panel: PanelPicture) -> str:
 
 
 def _bands(picture: Picture, panel: PanelPicture) -> str:
-    height, name = 20, 170
+    height, name, width = 20, 190, panel.place[2] * COLUMN
     lines = panel.lines[:MOST_LINES]
     shapes = []
     for index, line in enumerate(lines):
         top = index * height
-        shapes.append(f'<text x="0" y="{top + 13}">{escape(_clipped(line.name, 30))}</text>')
+        shapes.append(f'<text x="0" y="{top + 13}">{escape(_clipped(line.name, 34))}</text>')
         for start, end, value in _stretches(picture, line):
-            left, right = (name + share * (900 - name) for share in (start, end))
+            left, right = (name + share * (width - name) for share in (start, end))
             color = _COLORS[panel.color(value)]
             shapes.append(
                 f'<rect x="{left:.1f}" y="{top + 2}" width="{max(1.0, right - left):.1f}" '
@@ -168,7 +177,7 @@ def _bands(picture: Picture, panel: PanelPicture) -> str:
     )
     total = len(lines) * height
     return (
-        f'<svg viewBox="0 0 900 {total}" role="img">{"".join(shapes)}</svg>'
+        f'<svg viewBox="0 0 {width} {total}" role="img">{"".join(shapes)}</svg>'
         f'<ul class="legend">{legend}</ul>{_more(panel)}'
     )
 
@@ -196,6 +205,7 @@ def _stretches(picture: Picture, line: Line) -> Iterator[tuple[float, float, flo
 
 def _chart(picture: Picture, panel: PanelPicture) -> str:
     lines = panel.lines[:MOST_LINES]
+    width = panel.place[2] * COLUMN
     finite = [value for line in lines for _, value in line.points if math.isfinite(value)]
     high = max([*finite, 0.0])
     low = min([*finite, 0.0])
@@ -206,7 +216,7 @@ def _chart(picture: Picture, panel: PanelPicture) -> str:
         shapes += [
             f'<path d="{path}" fill="none" stroke="{color}" stroke-width="1.5">'
             f"<title>{escape(line.name)}</title></path>"
-            for path in _paths(picture, line, low, high)
+            for path in _paths(picture, line, (low, high), width)
         ]
     legend = "".join(
         f'<li><i style="background:{_HUES[index % len(_HUES)]}"></i>{escape(line.name)}: '
@@ -214,27 +224,28 @@ def _chart(picture: Picture, panel: PanelPicture) -> str:
         for index, line in enumerate(lines)
     )
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(shapes)}</svg>'
+        f'<svg viewBox="0 0 {width} {HEIGHT}" role="img">{"".join(shapes)}</svg>'
         f'<ul class="legend">{legend}</ul>{_more(panel)}'
     )
 
 
 def _grid(picture: Picture, panel: PanelPicture, low: float, high: float) -> Iterator[str]:
+    width = panel.place[2] * COLUMN
     for share in (0.0, 0.5, 1.0):
         y = _y(low + share * (high - low), low, high)
-        yield f'<line class="axis" x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<line class="axis" x1="{LEFT}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>'
         value = escape(with_unit(low + share * (high - low), panel.unit))
         yield f'<text x="{LEFT - 4}" y="{y + 3:.1f}" text-anchor="end">{value}</text>'
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         moment = picture.start + share * (picture.end - picture.start)
         shown = time.strftime("%H:%M", time.localtime(moment))
-        x = LEFT + share * (WIDTH - LEFT)
+        x = LEFT + share * (width - LEFT)
         yield f'<text x="{x:.0f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{shown}</text>'
     for bound, color in panel.steps:
         if bound is not None and low < bound <= high:
             y = _y(bound, low, high)
             yield (
-                f'<line x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" '
+                f'<line x1="{LEFT}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" '
                 f'stroke="{_COLORS[color]}" stroke-dasharray="4 3"/>'
             )
 
@@ -243,7 +254,7 @@ def _y(value: float, low: float, high: float) -> float:
     return TOP + (1 - (value - low) / (high - low)) * (HEIGHT - BOTTOM - TOP)
 
 
-def _paths(picture: Picture, line: Line, low: float, high: float) -> Iterator[str]:
+def _paths(picture: Picture, line: Line, bounds: tuple[float, float], width: int) -> Iterator[str]:
     """Yield a path for each stretch without a gap."""
     span = picture.end - picture.start
     gap = 2.5 * (line.points[1][0] - line.points[0][0]) if len(line.points) > 1 else math.inf
@@ -254,8 +265,8 @@ def _paths(picture: Picture, line: Line, low: float, high: float) -> Iterator[st
             yield "".join(path)
             path = []
         if math.isfinite(value):
-            x = LEFT + (moment - picture.start) / span * (WIDTH - LEFT)
-            path.append(f"{'L' if path else 'M'}{x:.1f} {_y(value, low, high):.1f}")
+            x = LEFT + (moment - picture.start) / span * (width - LEFT)
+            path.append(f"{'L' if path else 'M'}{x:.1f} {_y(value, *bounds):.1f}")
             before = moment
     if len(path) == 1:
         path.append("h1.5")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import textwrap
 import time
 from typing import TYPE_CHECKING
-
-from egops.monitoring.picture import with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +27,7 @@ def to_text(picture: Picture, *, width: int = 100) -> str:
         lines += ["", f"{_BOLD}{title}{_RESET}"]
         for panel in panels:
             if panel.kind != "text":
-                lines += list(_panel(panel, width))
+                lines += list(_panel(picture, panel, width))
     return "\n".join(lines)
 
 
@@ -38,7 +35,7 @@ def _clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def _panel(panel: PanelPicture, width: int) -> Iterator[str]:
+def _panel(picture: Picture, panel: PanelPicture, width: int) -> Iterator[str]:
     if panel.error:
         yield f"  {panel.title}: {_paint('red', panel.error[: width - 6])}"
     elif not panel.lines:
@@ -51,7 +48,7 @@ def _panel(panel: PanelPicture, width: int) -> Iterator[str]:
         room = min(32, max(12, width - 40))
         names = max(12, min(max(len(line.name) for line in shown), width - room - 18))
         for line in shown:
-            yield f"    {_short(line.name, names):<{names}} {_drawn(panel, line, room)}"
+            yield f"    {_short(line.name, names):<{names}} {_drawn(picture, panel, line, room)}"
         if len(panel.lines) > len(shown):
             yield f"    {_DIM}and {len(panel.lines) - len(shown)} more{_RESET}"
 
@@ -71,48 +68,52 @@ def _loudest(lines: Sequence[Line]) -> list[Line]:
     return sorted(lines, key=loudness, reverse=True)[:MOST_LINES]
 
 
-def _drawn(panel: PanelPicture, line: Line, room: int) -> str:
+def _drawn(picture: Picture, panel: PanelPicture, line: Line, room: int) -> str:
+    span = (picture.start, picture.end)
     shown = _paint(panel.color(line.last), panel.shown(line.last))
     match panel.kind:
         case "timeseries":
-            return f"{sparkline([value for _, value in line.points], room)} {shown}"
+            return f"{sparkline(line.points, span, room)} {shown}"
         case "state-timeline":
-            return f"{_band(panel, line, room)} {shown}"
+            return f"{_band(panel, _cells(line.points, span, room))} {shown}"
         case "bargauge":
             return f"{_bar(panel, line, room)} {shown}"
         case _:
             return shown
 
 
-def sparkline(values: Sequence[float], room: int) -> str:
-    """Return values as blocks, the highest of each part of the time; a gap is a space."""
-    finite = [value for value in values if math.isfinite(value)]
+def sparkline(points: Sequence[tuple[float, float]], span: tuple[float, float], room: int) -> str:
+    """Return points as blocks, the highest of each part of the time span; a gap is a space."""
+    finite = [value for _, value in points if math.isfinite(value)]
     if not finite:
         return " " * room
     low, high = min(0.0, *finite), max(finite)
-    cells = []
-    for part in _parts(values, room):
-        known = [value for value in part if math.isfinite(value)]
-        if not known:
-            cells.append(" ")
+    drawn = []
+    for value in _cells(points, span, room):
+        if value is None:
+            drawn.append(" ")
             continue
-        share = (max(known) - low) / (high - low) if high > low else 0.0
-        cells.append(_TICKS[min(len(_TICKS) - 1, int(share * len(_TICKS)))])
-    return "".join(cells).ljust(room)
+        share = (value - low) / (high - low) if high > low else 0.0
+        drawn.append(_TICKS[min(len(_TICKS) - 1, int(share * len(_TICKS)))])
+    return "".join(drawn)
 
 
-def _parts(values: Sequence[float], room: int) -> Iterator[Sequence[float]]:
-    count = min(room, len(values))
-    for index in range(count):
-        start = index * len(values) // count
-        yield values[start : max(start + 1, (index + 1) * len(values) // count)]
+def _cells(
+    points: Sequence[tuple[float, float]], span: tuple[float, float], room: int
+) -> list[float | None]:
+    """Return the highest finite value of each of `room` equal parts of the time span."""
+    start, end = span
+    cells: list[float | None] = [None] * room
+    for moment, value in points:
+        if math.isfinite(value) and start <= moment <= end:
+            index = min(room - 1, int((moment - start) / (end - start) * room))
+            known = cells[index]
+            cells[index] = value if known is None else max(known, value)
+    return cells
 
 
-def _band(panel: PanelPicture, line: Line, room: int) -> str:
-    cells = [
-        _paint(panel.color(part[-1]), "█") for part in _parts([v for _, v in line.points], room)
-    ]
-    return "".join(cells) + " " * (room - len(cells))
+def _band(panel: PanelPicture, cells: Sequence[float | None]) -> str:
+    return "".join(" " if cell is None else _paint(panel.color(cell), "█") for cell in cells)
 
 
 def _bar(panel: PanelPicture, line: Line, room: int) -> str:
@@ -123,15 +124,12 @@ def _bar(panel: PanelPicture, line: Line, room: int) -> str:
 
 
 def _short(name: str, room: int) -> str:
-    return (
-        textwrap.shorten(name, room, placeholder="…")
-        if " " in name
-        else (name if len(name) <= room else f"{name[: room - 1]}…")
-    )
+    """Return a name without its middle if it is too long: both ends tell more."""
+    if len(name) <= room:
+        return name
+    head = (room - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (room - 1 - head) :]}"
 
 
 def _paint(color: str, text: str) -> str:
     return f"\x1b[{_CODES.get(color, 39)}m{text}{_RESET}"
-
-
-__all__ = ["sparkline", "to_text", "with_unit"]

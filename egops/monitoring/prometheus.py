@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from egops.errors import UnreachableError
+from egops.errors import InputError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,4 +116,11 @@ def connect_prometheus(source: SourceOptions) -> Prometheus:
         return Prometheus(named(source, Calls()))
     from egops.gather.kubeconfig import connect  # noqa: PLC0415 - only when a cluster is asked
 
-    return Prometheus(found(Api(connect(source), Calls(), source.request_timeout)))
+    try:
+        connection = connect(source)
+    except InputError as exc:
+        raise InputError(
+            f"no Prometheus was named, and none can be looked for: {exc.message}",
+            hint="name one with --prometheus URL",
+        ) from None
+    return Prometheus(found(Api(connection, Calls(), source.request_timeout)))

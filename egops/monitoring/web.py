@@ -74,7 +74,7 @@ def retry() -> Retry:
     """Return how often to try again: twice, soon, and only what is safe to repeat."""
     return Retry(
         total=2,
-        backoff_factor=0.5,
+        backoff_factor=0.2,
         status_forcelist=[429, 502, 503, 504],
         respect_retry_after_header=False,
         raise_on_status=False,

@@ -43,7 +43,7 @@ class Exposition:
                 """Say nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def address(self) -> str:
@@ -94,6 +94,7 @@ def running(folder: Path, jobs: list[dict[str, object]], rules: str = "") -> Ite
     (folder / "prometheus.yml").write_text(json.dumps(config), "utf-8")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
+    log = (folder / "log").open("w")
     process = subprocess.Popen(
         [
             program,
@@ -102,7 +103,7 @@ def running(folder: Path, jobs: list[dict[str, object]], rules: str = "") -> Ite
             f"--web.listen-address=127.0.0.1:{port}",
         ],
         stdout=subprocess.DEVNULL,
-        stderr=(folder / "log").open("w"),
+        stderr=log,
     )
     try:
         _until_scraped(url, len(jobs), folder)
@@ -110,6 +111,7 @@ def running(folder: Path, jobs: list[dict[str, object]], rules: str = "") -> Ite
     finally:
         process.terminate()
         process.wait(10)
+        log.close()
 
 
 def _until_scraped(url: str, jobs: int, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_a_query_uses_only_variables_that_the_board_has(name: str) -> None:
     text += [annotation["expr"] for annotation in board["annotations"]["list"]]
     text += [v["query"] for v in board["templating"]["list"]]
 
-    used = {name for part in text for name in lint.re.findall(r"\$\{?(\w+)", part)}
+    used = {name for part in text for name in re.findall(r"\$\{?(\w+)", part)}
 
     assert used - {"1"} <= known
 
