@@ -17,7 +17,6 @@ from egops.gatewayapi import (
     EG_POLICY_KINDS,
     GATEWAY,
     GATEWAY_CLASS,
-    HTTP_ROUTE,
     HTTP_ROUTE_FILTER,
     ROUTE_KINDS,
     condition,
@@ -311,16 +310,17 @@ def _of_proxy(proxy: Resource, snapshot: Snapshot) -> Scope:
 def _names(route: Resource, wanted: Resource) -> bool:
     """Return whether a route refers to an HTTPRouteFilter or a Backend."""
     for _, rule in rules_of(route):
-        for _, filter_ in items(rule.body, "filters"):
-            if wanted.kind == HTTP_ROUTE_FILTER and route.kind == HTTP_ROUTE:
-                name = text(filter_, "extensionRef", "name")
-                if name == wanted.name and route.namespace == wanted.namespace:
-                    return True
+        filters = [filter_ for _, filter_ in items(rule.body, "filters")]
         for _, backend in items(rule.body, "backendRefs"):
+            filters += [filter_ for _, filter_ in items(backend, "filters")]
             if (
                 text(backend, "kind") == wanted.kind.name
                 and text(backend, "name") == wanted.name
                 and (text(backend, "namespace") or route.namespace) == wanted.namespace
             ):
+                return True
+        if wanted.kind == HTTP_ROUTE_FILTER and route.namespace == wanted.namespace:
+            names = {text(filter_, "extensionRef", "name") for filter_ in filters}
+            if wanted.name in names:
                 return True
     return False

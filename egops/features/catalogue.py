@@ -116,13 +116,15 @@ FEATURES: tuple[Feature, ...] = (
             *_asks(api.BACKEND, "spec.tls.wellKnownCACertificates"),
         ),
         trace.system_trust,
+        ambiguous=True,  # services called by URL trust the system, too
     ),
     Feature(
         "sampling-fraction",
         (1, 3),
         _asks(PROXY, "spec.telemetry.tracing.samplingFraction"),
         trace.listener_text(rb'"random_sampling"'),
-        "1.3 to 1.7 divide the percentage by 100",
+        "1.3 to 1.7 divide the percentage by 100; samplingRate leaves the same trace",
+        ambiguous=True,
     ),
     Feature(
         "rule-names",
@@ -228,9 +230,15 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "policy-failure-500",
         (1, 3),
-        (),
+        tuple(
+            ask
+            for kind in (BTP, CTP, SECURITY, EXTENSION)
+            for ask in _asks(kind, "status.ancestors.*.conditions.*.reason")
+        ),
         trace.answers,
         "works by itself: routes of an invalid policy answer 500",
+        ("Invalid",),
+        ambiguous=True,  # a rule without valid backends answers so, too
     ),
     # added later
     Feature(
@@ -254,7 +262,10 @@ FEATURES: tuple[Feature, ...] = (
         "credential-injection",
         (1, 4),
         _asks(api.HTTP_ROUTE_FILTER, "spec.credentialInjection"),
-        trace.route_filter("credential_injector"),
+        trace.any_of(
+            trace.route_filter("credential_injector"),
+            trace.cluster_text("typed_extension_protocol_options", rb"credential_injector"),
+        ),
     ),
     Feature(
         "dynamic-resolver",
@@ -267,8 +278,15 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "zone-aware-routing",
         (1, 5),
-        _asks(BTP, "spec.loadBalancer.zoneAware"),
-        trace.cluster_text("load_balancing_policy", rb"zone_aware_lb_config|local_cluster"),
+        _asks(BTP, "spec.loadBalancer.zoneAware.preferLocal"),
+        trace.cluster_text("load_balancing_policy", rb"zone_aware_lb_config"),
+    ),
+    Feature(
+        "weighted-zones",
+        (1, 8),
+        _asks(BTP, "spec.loadBalancer.zoneAware.weightedZones"),
+        None,
+        "only the weights of localities show it",
     ),
     Feature(
         "xds-name-scheme-v2",
@@ -313,7 +331,7 @@ FEATURES: tuple[Feature, ...] = (
         "admission-control",
         (1, 8),
         _asks(BTP, "spec.admissionControl"),
-        trace.route_filter("admission_control"),
+        trace.cluster_text("typed_extension_protocol_options", rb"admission_control"),
     ),
     Feature(
         "geoip",

@@ -138,6 +138,8 @@ class Evidence:
             for route in (() if scope.everything else self.routes(scope))
             for target in action_of(route).clusters
         }
+        if not (scope.everything or scope.routes):
+            used |= {name for chain in self.chains(scope) for name in chain.clusters}
         for entry in self.dump.clusters:
             if entry.state == "static":
                 continue
@@ -156,10 +158,11 @@ def route_filter(word: str) -> Callable[[Evidence, Scope], bool]:
     """Return whether a route configures an HTTP filter whose name holds this word."""
 
     def live(evidence: Evidence, scope: Scope) -> bool:
+        weighted = f'"envoy.filters.http.{word.removeprefix("envoy.filters.http.")}'.encode()
         return any(
-            word in name
+            any(word in name for name in keys(route.typed_per_filter_config))
+            or weighted in bytes(route.route)  # of one backendRef
             for route in evidence.routes(scope)
-            for name in keys(route.typed_per_filter_config)
         )
 
     return live
@@ -213,6 +216,17 @@ def cluster_text(field: str, pattern: bytes) -> Callable[[Evidence, Scope], bool
             )
             for cluster in evidence.clusters(scope)
         )
+
+    return live
+
+
+def any_of(
+    *traces: Callable[[Evidence, Scope], bool],
+) -> Callable[[Evidence, Scope], bool]:
+    """Return whether one of several traces is there."""
+
+    def live(evidence: Evidence, scope: Scope) -> bool:
+        return any(trace(evidence, scope) for trace in traces)
 
     return live
 
