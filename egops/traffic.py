@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egops.accesslog import Entry, parse, recent, share
 from egops.finding import Confidence, Problem, Severity, Unjudged
-from egops.gatewayapi import BY_GROUP_KIND, HTTP_ROUTE_FILTER, backend_refs
+from egops.gatewayapi import BY_GROUP_KIND, GWAPI, HTTP_ROUTE_FILTER, backend_refs
 from egops.proxies import fleets, location_of, short_name, unanswered
-from egops.snapshot import Probe, Ref, items, section, text
+from egops.snapshot import Probe, Ref, SourceType, items, number, section, text
+from egops.xds.config_dump import plain
 from egops.xds.names import parse_route
 from egops.xds.owners import Owner, cluster_name_owner
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from egops.snapshot import Location, Proxy, Resource, Snapshot
 
 QUIET = timedelta(seconds=60)
+LATEST = timedelta(seconds=120)  # what has not failed for so long is no matter of now
 SHOWN = 3
 
 
@@ -66,7 +68,8 @@ def failures(
         for name, pairs in sorted(seen.items()):
             failing = [(proxy, entry) for proxy, entry in pairs if fails(entry)]
             total = tuple(entry for _, entry in pairs)
-            if failing and not _is_over([entry for _, entry in failing], total, snapshot):
+            times = [entry for _, entry in failing]
+            if failing and not _is_over(times, total, snapshot) and not _is_gone(name, snapshot):
                 proxies = {proxy.name: proxy for proxy, _ in failing}
                 entries = tuple(entry for _, entry in failing)
                 found.append(
@@ -75,10 +78,21 @@ def failures(
     return found
 
 
+def _is_gone(name: str, snapshot: Snapshot) -> bool:
+    """Return whether the route that answered was deleted since."""
+    route = parse_route(name)
+    if route is None or route_of(name, snapshot) is not None:
+        return False
+    kind = BY_GROUP_KIND.get((GWAPI, route.kind))
+    return snapshot.source.type is SourceType.CLUSTER and kind is not None and snapshot.knows(kind)
+
+
 def _is_over(failing: list[Entry], total: tuple[Entry, ...], snapshot: Snapshot) -> bool:
     last = max((entry.start for entry in failing if entry.start), default=None)
     if last is None or snapshot.taken_at - last < QUIET:
         return False
+    if snapshot.taken_at - last > LATEST:
+        return True
     return any(entry.start and entry.start > last and entry.code < 500 for entry in total)
 
 
@@ -228,3 +242,17 @@ def hosts(group: Group) -> tuple[str, ...]:
 def rule_of(resource: Resource, rule: int) -> Mapping[str, Any]:
     """Return a rule of a route by its index, or an empty mapping."""
     return next((body for index, body in items(resource.spec, "rules") if index == rule), {})
+
+
+def still_answers(group: Group, code: int) -> bool:
+    """Return whether the proxies' route is still a direct response of this code, or unknown."""
+    asked = [proxy for proxy in group.proxies if proxy.has(Probe.CONFIG_DUMP)]
+    routes = [
+        plain(route.direct_response)
+        for proxy in asked
+        for entry in proxy.config.route_configs
+        for host in entry.route_config.virtual_hosts
+        for route in host.routes
+        if route.name == group.key
+    ]
+    return not asked or any(number(response, "status") == code for response in routes)

@@ -40,6 +40,8 @@ def cluster_not_found(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     rejects clusters (EGD-441), keeps them warming (EGD-443) or differs from the others (EGD-444).
     """
     for group in failures(snapshot, _fails, by_route):
+        if _is_there(group):
+            continue
         invalid = _is_invalid(group)
         cluster = group.sample.cluster or group.key
         yield problem(
@@ -59,6 +61,18 @@ def cluster_not_found(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
 def _fails(entry: Entry) -> bool:
     return entry.code in (500, 503) and (
         entry.has_flag("NC") or entry.details == "cluster_not_found"
+    )
+
+
+def _is_there(group: Group) -> bool:
+    """Return whether every proxy that failed has the cluster by now."""
+    asked = [proxy for proxy in group.proxies if proxy.has(Probe.CONFIG_DUMP)]
+    return bool(asked) and all(
+        any(
+            entry.cluster.name == group.sample.cluster and entry.state == "active"
+            for entry in proxy.config.clusters
+        )
+        for proxy in asked
     )
 
 

@@ -8,7 +8,16 @@ from egops.finding import Confidence, Severity
 from egops.gatewayapi import HTTP_ROUTE_FILTER, ROUTE_KINDS, condition
 from egops.rules import rule
 from egops.snapshot import Probe, items
-from egops.traffic import answers_directly, by_route, failures, problem, route_of, told, unread_logs
+from egops.traffic import (
+    answers_directly,
+    by_route,
+    failures,
+    problem,
+    route_of,
+    still_answers,
+    told,
+    unread_logs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     severity=Severity.ERROR,
     optional=(*ROUTE_KINDS, HTTP_ROUTE_FILTER),
     probes=(Probe.PROXY_LOG,),
+    optional_probes=(Probe.CONFIG_DUMP,),
     since="0.1",
     ok="no route answers 500 by itself",
 )
@@ -40,7 +50,7 @@ def route_answers_500(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     with the reason.
     """
     for group in failures(snapshot, _fails, by_route):
-        if not answers_directly(group.key, snapshot):
+        if still_answers(group, 500) and not answers_directly(group.key, snapshot):
             yield _problem(group, snapshot)
     yield from unread_logs(snapshot)
 

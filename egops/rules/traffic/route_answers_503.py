@@ -16,6 +16,7 @@ from egops.traffic import (
     failures,
     problem,
     route_of,
+    still_answers,
     told,
     unread_logs,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     severity=Severity.ERROR,
     optional=(*ROUTE_KINDS, HTTP_ROUTE_FILTER, ENDPOINT_SLICE),
     probes=(Probe.PROXY_LOG,),
+    optional_probes=(Probe.CONFIG_DUMP,),
     since="0.1",
     ok="no route answers 503 by itself",
 )
@@ -48,7 +50,7 @@ def route_answers_503(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     says `setting 503 direct response in routes due to no ready endpoints`.
     """
     for group in failures(snapshot, _fails, by_route):
-        if answers_directly(group.key, snapshot):
+        if answers_directly(group.key, snapshot) or not still_answers(group, 503):
             continue
         counts = [
             f"{ref}: {endpoints_of(ref.ref, snapshot).ready} ready endpoints"
