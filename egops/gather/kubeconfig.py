@@ -73,6 +73,8 @@ class Connection:
                 "the kubeconfig names a SOCKS proxy, and the library for it is missing",
                 hint="pip install PySocks",
             ) from None
+        except (urllib3.exceptions.HTTPError, ValueError, AssertionError) as exc:
+            raise InputError(f"the proxy of the kubeconfig can't be used: {_line(exc)}") from None
         manager: urllib3.PoolManager = rest.pool_manager
         return watched(manager)
 
@@ -177,6 +179,10 @@ def _load(configuration: Any, paths: list[str], source: SourceOptions) -> tuple[
             config_persister=merger.save_changes,
         )
         loader.load_and_set(configuration)
+    cluster_name = (contexts[name].get("context") or {}).get("cluster")
+    for cluster in map(_plain, config.get("clusters") or []):
+        if cluster.get("name") == cluster_name:  # older clients leave the proxy out
+            configuration.proxy = cluster["cluster"].get("proxy-url") or configuration.proxy
     return name, user
 
 

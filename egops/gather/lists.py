@@ -45,7 +45,7 @@ RELEASES = (HELM_RELEASE, APPLICATION)  # what HELM_VALUES is made of
 SCALED = frozenset({DEPLOYMENT, DAEMON_SET})
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HELM = "helm.sh/release.v1"
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_ONLY = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 # secrets of these types are known to be there, and no more is kept of them
 SEALED = frozenset(
     {

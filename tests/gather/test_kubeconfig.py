@@ -207,6 +207,17 @@ def test_a_socks_proxy_without_its_library_is_explained(
     assert caught.value.hint == "pip install PySocks"
 
 
+@pytest.mark.parametrize("url", ["gopher://127.0.0.1:1", "nonsense", "http://[::1"])
+def test_a_proxy_that_is_none_is_explained(url: str, api: ApiServer, tmp_path: Path) -> None:
+    path = Path(api.kubeconfig(tmp_path))
+    server = f"server: {api.url}"
+    path.write_text(path.read_text().replace(server, f"{server}\n    proxy-url: '{url}'"))
+    with pytest.raises(EgopsError) as caught:
+        services(SourceOptions(kubeconfig=str(path)))
+    assert "proxy" in caught.value.message
+    assert "\n" not in caught.value.message
+
+
 def test_an_http_proxy_that_is_not_there_is_explained(api: ApiServer, tmp_path: Path) -> None:
     path = Path(api.kubeconfig(tmp_path))
     server = f"server: {api.url}"
