@@ -69,8 +69,11 @@ class KubernetesCluster:
 
     def __init__(self, connection: Connection, *, seconds: float = 10.0) -> None:
         """Take the way to the API server and the limit for each request."""
+        from egops.gather.http import Calls  # noqa: PLC0415 - only who writes needs a client
+
         self._connection = connection
         self._seconds = seconds
+        self._calls = Calls()
 
     def find(self, api: Api, namespace: str, name: str) -> Object | None:
         """Return an object, or None if it or its kind does not exist."""
@@ -129,13 +132,11 @@ class KubernetesCluster:
         body: bytes | None = None,
         media: str = "application/json",
     ) -> tuple[int, bytes]:
-        from egops.gather.http import mapped  # noqa: PLC0415 - only who writes needs a client
-
         url = f"{self._connection.server}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = self._connection.headers()
         if body is not None:
             headers["content-type"] = media
-        with mapped(self._connection.server, self._seconds):
+        with self._calls.call(self._connection.server, self._seconds):
             answer = self._connection.pool.request(
                 verb, url, body=body, headers=headers, timeout=self._seconds, retries=False
             )

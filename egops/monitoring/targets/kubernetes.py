@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from egops.apply import Api, Cluster, ConflictError, is_ours
+from egops.apply import Api, Cluster, is_ours
 from egops.monitoring.targets import Content, What, ownership, pretty
 from egops.plan import Action, Change, Plan
 
@@ -88,7 +90,7 @@ class KubernetesTarget:
         meta = thing["metadata"]
         what = f"{self.api.kind} {self.namespace}/{meta['name']}"
         after = pretty(_content(thing))
-        if len(after.encode()) > MOST_BYTES:
+        if len(json.dumps(thing).encode()) > MOST_BYTES:
             return Change(Action.REFUSE, what, f"it has more than {MOST_BYTES} bytes")
         live = self.cluster.find(self.api, self.namespace, meta["name"])
         if live is None:
@@ -135,9 +137,21 @@ def _edited(live: Object) -> bool:
 
 
 def _content(thing: Object) -> dict[str, Any]:
-    kept = {key: value for key, value in thing.items() if key not in {"metadata", "status"}}
+    kept = {
+        key: _readable(value) for key, value in thing.items() if key not in {"metadata", "status"}
+    }
     labels = (thing.get("metadata") or {}).get("labels") or {}
     return kept | ({"labels": labels} if labels else {})
+
+
+def _readable(value: Any) -> Any:
+    """Return a value with JSON in texts taken apart, so that a diff of it can be read."""
+    if isinstance(value, dict):
+        return {key: _readable(inner) for key, inner in value.items()}
+    if isinstance(value, str) and value.startswith("{"):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(value)
+    return value
 
 
 def _covers(live: Any, wanted: Any) -> bool:
@@ -157,6 +171,3 @@ def _projected(live: Any, wanted: Any) -> Any:
             shown |= {key: live[key]} if key in live and key not in wanted else {}
         return shown
     return live
-
-
-__all__ = ["Api", "ConflictError", "KubernetesTarget"]
