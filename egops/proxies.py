@@ -117,6 +117,14 @@ class Fleet(NamedTuple):
         ]
 
 
+def fleet_refs(fleet: Fleet, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return whose findings one about this fleet may explain: all if there is no other fleet."""
+    if len(fleets(snapshot.proxies)) == 1:
+        return ()
+    refs = [str(gateway.ref) for gateway in fleet.gateways(snapshot)]
+    return (*refs, *(str(location_of(proxy).ref) for proxy in fleet.proxies))
+
+
 def fleets(proxies: Iterable[Proxy]) -> list[Fleet]:
     """Return the proxies by fleet; one whose fleet is unknown stands alone."""
     groups: dict[str, list[Proxy]] = {}

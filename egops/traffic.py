@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from egops.gatewayapi import ObjectRef
     from egops.proxies import Fleet
     from egops.snapshot import Location, Proxy, Resource, Snapshot
+    from egops.xds.config_dump import Route
 
 QUIET = timedelta(seconds=60)
 LATEST = timedelta(seconds=120)  # what has not failed for so long is no matter of now
@@ -244,15 +245,25 @@ def rule_of(resource: Resource, rule: int) -> Mapping[str, Any]:
     return next((body for index, body in items(resource.spec, "rules") if index == rule), {})
 
 
-def still_answers(group: Group, code: int) -> bool:
-    """Return whether the proxies' route is still a direct response of this code, or unknown."""
-    asked = [proxy for proxy in group.proxies if proxy.has(Probe.CONFIG_DUMP)]
-    routes = [
-        plain(route.direct_response)
-        for proxy in asked
+def live_routes(proxy: Proxy, name: str) -> list[Route]:
+    """Return the routes of this name that a proxy has now; none if its dump was not read."""
+    if not proxy.has(Probe.CONFIG_DUMP):
+        return []
+    return [
+        route
         for entry in proxy.config.route_configs
         for host in entry.route_config.virtual_hosts
         for route in host.routes
-        if route.name == group.key
+        if route.name == name
     ]
-    return not asked or any(number(response, "status") == code for response in routes)
+
+
+def still_answers(group: Group, code: int) -> bool:
+    """Return whether the proxies' route is still a direct response of this code, or unknown."""
+    if not any(proxy.has(Probe.CONFIG_DUMP) for proxy in group.proxies):
+        return True
+    return any(
+        number(plain(route.direct_response), "status") == code
+        for proxy in group.proxies
+        for route in live_routes(proxy, group.key)
+    )

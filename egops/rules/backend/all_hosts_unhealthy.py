@@ -93,8 +93,9 @@ def _problem(
     check = _check(proxy, name)
     total = len(status.host_statuses)
     state = "all" if len(failing) == total else f"{len(failing)} of {total}"
+    at = owner_location(name, proxy, snapshot)
     return Problem(
-        owner_location(name, proxy, snapshot),
+        at,
         f"{who} {verb(who, 'see')} {state} hosts of cluster {name} as unhealthy",
         impact="traffic still flows: below 50 % healthy hosts Envoy uses all of them (panic mode)",
         evidence=(
@@ -110,6 +111,7 @@ def _problem(
         ),
         related=tuple(location_of(each) for each, _ in pairs),
         explains=("EGD-505",),
+        explains_refs=(str(at.ref),),
     )
 
 

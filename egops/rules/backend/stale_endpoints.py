@@ -144,8 +144,9 @@ def _problem(
     if missing:
         parts.append(f"{verb(who, 'lack')} {_some(missing)}")
     patience = timedelta(seconds=snapshot.window_seconds) + EXTRA
+    at = owner_location(name, pairs[0][0], snapshot)
     return Problem(
-        owner_location(name, pairs[0][0], snapshot),
+        at,
         f"{who} {' and '.join(parts)}",
         impact="a share of the requests fails or hangs"
         if extra
@@ -161,6 +162,7 @@ def _problem(
         ),
         related=tuple(location_of(proxy) for proxy, _ in pairs),
         explains=("EGD-503", "EGD-505") if extra else (),
+        explains_refs=(str(at.ref),),
         settled=changed is None or snapshot.taken_at - changed > patience,
     )
 

@@ -61,7 +61,7 @@ def configuration_frozen(snapshot: Snapshot) -> Iterator[Problem]:
             )
 
 
-EXPLAINED = ("EGD-144", "EGD-309", "EGD-406", "EGD-446", "EGD-445", "EGD-500")
+EXPLAINED = ("EGD-144", "EGD-309", "EGD-406", "EGD-446", "EGD-445")
 
 
 def _require_an_answer(snapshot: Snapshot) -> None:

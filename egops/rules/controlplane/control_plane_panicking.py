@@ -80,7 +80,7 @@ def _problem(
         ),
         severity=Severity.INFO if over else Severity.WARNING if unknown else None,
         confidence=Confidence.MEDIUM if unknown else Confidence.HIGH,
-        explains=() if over else ("EGD-142", "EGD-144", "EGD-243", "EGD-446", "EGD-500"),
+        explains=() if over else ("EGD-142", "EGD-144", "EGD-243", "EGD-446"),
     )
 
 

@@ -79,8 +79,9 @@ def _logged(proxy: Proxy, snapshot: Snapshot) -> list[str]:
 def _problem(cluster: str, seen: Seen, snapshot: Snapshot) -> Problem:
     proxy = seen.rises[0].proxy if seen.rises else seen.logged[0]
     san = any(rise.name.endswith("fail_verify_san") for rise in seen.rises)
+    at = owner_location(cluster, proxy, snapshot)
     return Problem(
-        owner_location(cluster, proxy, snapshot),
+        at,
         f"the certificate of cluster {cluster} is refused"
         + (": none of its names is the expected one" if san else ""),
         impact="requests to this backend get 503",
@@ -95,6 +96,7 @@ def _problem(cluster: str, seen: Seen, snapshot: Snapshot) -> Problem:
         confidence=Confidence.HIGH if seen.rises else Confidence.MEDIUM,
         related=tuple(_policies(cluster, snapshot)),
         explains=("EGD-504", "EGD-503"),
+        explains_refs=(str(at.ref),),
     )
 
 

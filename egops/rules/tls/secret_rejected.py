@@ -12,6 +12,7 @@ from egops.gatewayapi import DEPLOYMENT, ENVOY_GATEWAY, GATEWAY, GATEWAY_CLASS, 
 from egops.proxies import (
     ago,
     counted,
+    fleet_refs,
     fleets,
     location_of,
     rises,
@@ -146,6 +147,7 @@ def _problem(fleet: Fleet, name: str, found: list[Refusal], snapshot: Snapshot) 
         severity=None if current else Severity.INFO,
         related=tuple(location_of(r.proxy) for r in rejecting),
         explains=("EGD-406", "EGD-442") if current else (),
+        explains_refs=(*([str(secret.ref)] if secret else []), *fleet_refs(fleet, snapshot)),
     )
 
 

@@ -50,7 +50,6 @@ def backend_tls_failing(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
             why=reason,
             remedy=(step,),
             related=tuple(_policies(group, snapshot)),
-            explains=("EGD-503",),
         )
     yield from unread_logs(snapshot)
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from egops.finding import Severity
 from egops.gatewayapi import ROUTE_KINDS
 from egops.rules import rule
-from egops.snapshot import Probe
-from egops.traffic import by_route, failures, problem, told, unread_logs
+from egops.snapshot import Probe, items, text
+from egops.traffic import by_route, failures, live_routes, problem, told, unread_logs
+from egops.xds.config_dump import plain
+from egops.xds.names import INVALID_BACKEND, RuleCluster, parse_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,16 +42,18 @@ def cluster_not_found(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     rejects clusters (EGD-441), keeps them warming (EGD-443) or differs from the others (EGD-444).
     """
     for group in failures(snapshot, _fails, by_route):
-        if _is_there(group):
-            continue
-        invalid = _is_invalid(group)
-        cluster = group.sample.cluster or group.key
+        wanted = _wanted(group)
+        missing = [name for name in wanted if not _is_active(group, name)]
+        if wanted and not missing:
+            continue  # it has arrived since
+        names = missing or [group.sample.cluster or _guess(group)]
+        invalid = INVALID_BACKEND in names
         yield problem(
             group,
             snapshot,
-            f"{told(group)} got {group.sample.code}: cluster {cluster} does not exist",
+            f"{told(group)} got {group.sample.code}: cluster {', '.join(names)} does not exist",
             impact="requests of this route fail, all or a share",
-            evidence=tuple(_states(group)),
+            evidence=tuple(f"the proxy has no active cluster {name}" for name in missing),
             why="a backendRef of the rule is invalid" if invalid else "",
             remedy=("repair the backendRef: EGD-241",)
             if invalid
@@ -64,28 +68,33 @@ def _fails(entry: Entry) -> bool:
     )
 
 
-def _is_there(group: Group) -> bool:
+def _wanted(group: Group) -> list[str]:
+    """Return the clusters that the live route names; the access log has none of such a request."""
+    names: dict[str, None] = {}
+    for proxy in group.proxies:
+        for route in live_routes(proxy, group.key):
+            action = plain(route.route)
+            if name := text(action, "cluster"):
+                names[name] = None
+            for _, part in items(action, "weighted_clusters", "clusters"):
+                names[text(part, "name")] = None
+    return list(names)
+
+
+def _is_active(group: Group, name: str) -> bool:
     """Return whether every proxy that failed has the cluster by now."""
-    asked = [proxy for proxy in group.proxies if proxy.has(Probe.CONFIG_DUMP)]
-    return bool(asked) and all(
+    return all(
         any(
-            entry.cluster.name == group.sample.cluster and entry.state == "active"
+            entry.cluster.name == name and entry.state != "warming"
             for entry in proxy.config.clusters
         )
-        for proxy in asked
+        for proxy in group.proxies
+        if proxy.has(Probe.CONFIG_DUMP)
     )
 
 
-def _is_invalid(group: Group) -> bool:
-    return group.sample.cluster == "invalid-backend-cluster"
-
-
-def _states(group: Group) -> Iterator[str]:
-    for proxy in group.proxies:
-        if proxy.has(Probe.CONFIG_DUMP):
-            states = [
-                entry.state
-                for entry in proxy.config.clusters
-                if entry.cluster.name == group.sample.cluster
-            ]
-            yield f"{proxy.name}: the cluster is {states[0] if states else 'not there'}"
+def _guess(group: Group) -> str:
+    route = parse_route(group.key)
+    if route is None:
+        return group.key
+    return str(RuleCluster(route.kind, route.namespace, route.name, route.rule))

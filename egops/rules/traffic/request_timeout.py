@@ -8,7 +8,17 @@ from egops.finding import Severity
 from egops.gatewayapi import BACKEND_TRAFFIC_POLICY, ROUTE_KINDS
 from egops.rules import rule
 from egops.snapshot import Probe, section, text
-from egops.traffic import FEW, by_route, failures, problem, route_of, rule_of, told, unread_logs
+from egops.traffic import (
+    FEW,
+    by_route,
+    failures,
+    live_routes,
+    problem,
+    route_of,
+    rule_of,
+    told,
+    unread_logs,
+)
 from egops.xds.config_dump import plain
 
 if TYPE_CHECKING:
@@ -75,11 +85,6 @@ def _timeout(group: Group, snapshot: Snapshot) -> tuple[str, str]:
 def _live(group: Group) -> str:
     """Return the timeout in the proxy's route, or an empty string."""
     for proxy in group.proxies:
-        if not proxy.has(Probe.CONFIG_DUMP):
-            continue
-        for entry in proxy.config.route_configs:
-            for host in entry.route_config.virtual_hosts:
-                for route in host.routes:
-                    if route.name == group.key:
-                        return text(plain(route.route), "timeout")
+        for route in live_routes(proxy, group.key):
+            return text(plain(route.route), "timeout")
     return ""

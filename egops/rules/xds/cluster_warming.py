@@ -10,6 +10,7 @@ from egops.gatewayapi import GATEWAY, GATEWAY_CLASS
 from egops.proxies import (
     age,
     counted,
+    fleet_refs,
     fleets,
     location_of,
     short_name,
@@ -91,7 +92,8 @@ def _problem(
             "see whether Envoy Gateway publishes (EGD-142)",
         ),
         related=tuple(location_of(proxy) for proxy in affected),
-        explains=("EGD-444", "EGD-520"),
+        explains=("EGD-444",),
+        explains_refs=fleet_refs(fleet, snapshot),
         settled=since is None or snapshot.taken_at - since >= SETTLE,
     )
 

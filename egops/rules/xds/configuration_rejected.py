@@ -10,6 +10,7 @@ from egops.proxies import (
     Fleet,
     ago,
     counted,
+    fleet_refs,
     fleets,
     gateway_listener,
     location_of,
@@ -152,11 +153,11 @@ def _problem(case: Case, snapshot: Snapshot) -> Problem:
         severity=None if case.current else Severity.INFO,
         related=tuple(location_of(r.proxy) for r in rejecting) + tuple(p for p, _ in patches),
         explains=EXPLAINED if case.current else (),
-        explains_refs=_refs(case, snapshot),
+        explains_refs=fleet_refs(case.fleet, snapshot),
     )
 
 
-EXPLAINED = ("EGD-442", "EGD-444", "EGD-445", "EGD-446", "EGD-500", "EGD-520")
+EXPLAINED = ("EGD-442", "EGD-444", "EGD-445", "EGD-446", "EGD-520")
 
 
 def _what(case: Case, listener: Listener | None, container_port: int) -> str:
@@ -249,10 +250,3 @@ def _patches(
                 where = policy.at("spec", "jsonPatches", index)
                 found.append((where, f"{policy.ref}, patch {index}"))
     return found
-
-
-def _refs(case: Case, snapshot: Snapshot) -> tuple[str, ...]:
-    if len(fleets(snapshot.proxies)) == 1:
-        return ()
-    refs = [str(gateway.ref) for gateway in case.fleet.gateways(snapshot)]
-    return (*refs, *(str(location_of(proxy).ref) for proxy in case.fleet.proxies))

@@ -10,6 +10,7 @@ from egops.listeners import our_listeners
 from egops.proxies import (
     container_port,
     counted,
+    fleet_refs,
     fleets,
     location_of,
     require,
@@ -111,6 +112,7 @@ def _closed(
         ),
         related=tuple(location_of(proxy) for proxy in closed),
         explains=("EGD-446", "EGD-444"),
+        explains_refs=fleet_refs(fleet, snapshot),
     )
 
 

@@ -11,6 +11,7 @@ from egops.gatewayapi import OURS
 from egops.proxies import (
     age,
     counted,
+    fleet_refs,
     fleets,
     gateway_listener,
     location_of,
@@ -149,6 +150,7 @@ def _problem(
         remedy=_remedy(secrets, routes),
         related=tuple(location_of(proxy) for proxy in waiting),
         explains=("EGD-445", "EGD-446", "EGD-444", "EGD-448"),
+        explains_refs=fleet_refs(fleet, snapshot),
         settled=since is None or snapshot.taken_at - since >= SETTLE,
     )
 

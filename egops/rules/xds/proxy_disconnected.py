@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from egops.snapshot import Location, Proxy, Resource, Snapshot
+    from egops.proxies import Fleet
+    from egops.snapshot import Proxy, Resource, Snapshot
     from egops.xds.admin import Stats
 
 CLOSED = re.compile(
@@ -72,7 +73,7 @@ def proxy_disconnected(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
         for settled in (True, False):
             group = [each for each in lost if each.settled is settled]
             if group:
-                yield _problem(fleet.location(snapshot), group, fleet.proxies, snapshot)
+                yield _problem(fleet, group, snapshot)
     unsure = [
         proxy
         for proxy in snapshot.proxies
@@ -173,14 +174,12 @@ def _started_now(pod: Resource, snapshot: Snapshot) -> bool:
     return snapshot.taken_at - started <= timedelta(seconds=120)
 
 
-def _problem(
-    at: Location, lost: list[Lost], proxies: tuple[Proxy, ...], snapshot: Snapshot
-) -> Problem:
-    who = counted([each.proxy for each in lost], proxies)
+def _problem(fleet: Fleet, lost: list[Lost], snapshot: Snapshot) -> Problem:
+    who = counted([each.proxy for each in lost], fleet.proxies)
     since = min((each.since for each in lost if each.since), default=None)
     why, remedy = _cause(lost[0])
     return Problem(
-        at,
+        fleet.location(snapshot),
         f"{who} {verb(who, 'have', 'has')} no connection to Envoy Gateway"
         + (f", {ago(since, snapshot)}" if since else ""),
         impact="changes, endpoints and certificates do not reach it; a proxy that starts now stays "

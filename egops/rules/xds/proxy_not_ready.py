@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import EVENT, POD, condition, is_proxy, timestamp
+from egops.gatewayapi import EVENT, POD, condition, fleet_key, is_proxy, timestamp
 from egops.proxies import ago, require
 from egops.rules import rule
 from egops.snapshot import Probe, items, number, section, text
@@ -62,7 +62,6 @@ class Cause(NamedTuple):
     message: str
     why: str
     remedy: tuple[str, ...]
-    explains: tuple[str, ...] = ("EGD-459", "EGD-206", "EGD-451")
 
 
 def _problem(pod: Resource, since: datetime | None, snapshot: Snapshot) -> Problem:
@@ -74,9 +73,16 @@ def _problem(pod: Resource, since: datetime | None, snapshot: Snapshot) -> Probl
         evidence=_evidence(pod, snapshot),
         why=cause.why,
         remedy=cause.remedy,
-        explains=cause.explains,
+        explains=("EGD-206", "EGD-451", "EGD-453", "EGD-459"),
+        explains_refs=(str(pod.ref), *_gateway(pod)),
         settled=since is None or snapshot.taken_at - since >= SETTLE,
     )
+
+
+def _gateway(pod: Resource) -> tuple[str, ...]:
+    """Return the Gateway of the fleet as findings spell it."""
+    key = fleet_key(pod)
+    return (f"Gateway {key}",) if "/" in key else ()
 
 
 def _cause(pod: Resource, snapshot: Snapshot) -> Cause:

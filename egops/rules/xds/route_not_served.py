@@ -173,6 +173,4 @@ def _problem(route: Resource, fleet: Fleet, lacking: list[Proxy], proxies: list[
             "if neither: restart Envoy Gateway (running proxies keep what they have)",
         ),
         related=tuple(location_of(proxy) for proxy in lacking),
-        explains=("EGD-500",),
-        explains_refs=tuple(str(location_of(proxy).ref) for proxy in lacking),
     )
