@@ -80,10 +80,12 @@ def job(name: str, address: str, path: str, **labels: str) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, jobs: list[dict[str, object]], rules: str = "") -> Iterator[str]:
+def running(
+    folder: Path, jobs: list[dict[str, object]], rules: str = "", *, alertmanager: str = ""
+) -> Iterator[str]:
     """Run a Prometheus and yield its URL once it has scraped every target twice."""
     program = binary()
-    config = {
+    config: dict[str, object] = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "scrape_configs": jobs,
         "rule_files": [],
@@ -91,6 +93,9 @@ def running(folder: Path, jobs: list[dict[str, object]], rules: str = "") -> Ite
     if rules:
         (folder / "rules.yaml").write_text(rules, "utf-8")
         config["rule_files"] = [str(folder / "rules.yaml")]
+    if alertmanager:
+        targets = [{"targets": [alertmanager]}]
+        config["alerting"] = {"alertmanagers": [{"static_configs": targets}]}
     (folder / "prometheus.yml").write_text(json.dumps(config), "utf-8")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
