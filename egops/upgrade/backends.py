@@ -13,13 +13,17 @@ from egops.gatewayapi import (
     EG,
     ENDPOINT_SLICE,
     ENVOY_PROXY,
+    GRPC_ROUTE,
     REFERENCE_GRANT,
     SECRET,
     SERVICE,
     SERVICE_IMPORT,
+    TCP_ROUTE,
     UDP_ROUTE,
     grants,
     object_ref,
+    rule_backend_refs,
+    rules_of,
 )
 from egops.snapshot import SourceType, entries, items, number, section, text
 
@@ -74,6 +78,33 @@ def fault_of(world: World, ref: ObjectRef, route: Resource) -> Fault | Unknown |
     return _service_fault(world.snapshot, ref, protocol) or _mixed_slices(world, ref, route)
 
 
+def worked_before(ref: ObjectRef, route: Resource, fault: Fault | Unknown | None) -> bool:
+    """Return whether releases before 1.3 send requests to a backendRef.
+
+    They take mixed addresses, and refuse every Backend of a GRPCRoute, TCPRoute or UDPRoute.
+    """
+    if ref.entry.body.get("weight") == 0:
+        return False
+    if ref.kind_name == "Backend" and route.kind in (GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE):
+        return False
+    return not isinstance(fault, Fault) or fault.is_mixed
+
+
+def serves(world: World, route: Resource) -> bool:
+    """Return whether any rule of a route does more than fail: what is broken can't break."""
+    for _, rule in rules_of(route):
+        if any(_answers(entry) for _, entry in items(rule.body, "filters")):
+            return True
+        for ref in rule_backend_refs(rule):
+            if worked_before(ref, route, fault_of(world, ref, route)):
+                return True
+    return False
+
+
+def _answers(entry: object) -> bool:
+    return bool(section(entry, "requestRedirect") or section(entry, "extensionRef"))
+
+
 def external_fault(
     world: World, entry: Entry, owner: Resource, *, kind: str = "Service"
 ) -> Fault | Unknown | None:
@@ -112,7 +143,10 @@ def _refused(snapshot: Snapshot, ref: ObjectRef, source: Resource) -> Fault | No
 def _missing(snapshot: Snapshot, ref: ObjectRef) -> Fault | Unknown | None:
     if ref.ref is None or snapshot.get(ref.ref) is not None:
         return None
+    label = f"{ref} does not exist"
     if not snapshot.knows(ref.ref.kind):
+        if ref.ref.kind != SERVICE and snapshot.knows(SERVICE):
+            return Fault(label, possible=f"certain if no {ref.kind_name} is left out of the input")
         return Unknown(ref.ref.kind.name)
     possible = ""
     if snapshot.source.type is not SourceType.CLUSTER:
@@ -120,7 +154,7 @@ def _missing(snapshot: Snapshot, ref: ObjectRef) -> Fault | Unknown | None:
         possible = (
             "" if same else f"certain if namespace {ref.namespace} has no more {ref.kind_name}s"
         )
-    return Fault(f"{ref} does not exist", possible=possible)
+    return Fault(label, possible=possible)
 
 
 def _service_fault(snapshot: Snapshot, ref: ObjectRef, protocol: str) -> Fault | Unknown | None:

@@ -163,6 +163,9 @@ FIXES: tuple[Fix, ...] = (
 )
 
 
+EXT_AUTH = FIXES[3]
+
+
 def is_repaired(version: Version, where: tuple[Version, ...]) -> bool:
     """Return whether a fix that is in the patches `where` is in this release too.
 

@@ -7,8 +7,6 @@ from typing import Any
 
 DEFAULT_JSON = {"start_time": "%START_TIME%", "method": "%REQ(:METHOD)%"}
 DEFAULT_TEXT = '{"start_time":"%START_TIME%","method":"%REQ(:METHOD)%"'
-CLUSTERS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 SECRETS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 WITHHELD = "nothing is published"
 
@@ -43,30 +41,30 @@ def _accepted(result: dict[str, Any]) -> dict[str, bool]:
 
 def _resources(types: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
+    system = frozenset(
+        secret["name"]
+        for secret in types.get(SECRETS, [])
+        if secret.get("validation_context", {}).get("trusted_ca", {}).get("filename")
+    )
     for kind, resources in types.items():
         for resource in resources:
             name = resource.get("name") or resource.get("cluster_name") or "?"
-            kept[f"{kind.rpartition('.')[2]} {name}"] = _plain(resource)
+            kept[f"{kind.rpartition('.')[2]} {name}"] = _plain(resource, system)
     rest = {key: value for key, value in kept.items() if not key.startswith(_CLUSTERISH)}
     used = json.dumps(rest)
-    final = {
+    return {
         key: value
         for key, value in kept.items()
         if key in rest or json.dumps(key.split(" ", 1)[1]) in used
     }
-    return {key: value for key, value in final.items() if not _is_system_ca(value)}
 
 
 _CLUSTERISH = ("Cluster ", "ClusterLoadAssignment ", "Secret ")
 
 
-def _is_system_ca(value: Any) -> bool:
-    return bool(value == {"system-ca": True})
-
-
-def _plain(value: Any) -> Any:
+def _plain(value: Any, system: frozenset[str]) -> Any:
     if isinstance(value, list):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry, system) for entry in value]
     if not isinstance(value, dict):
         return value
     value = dict(value)
@@ -82,14 +80,11 @@ def _plain(value: Any) -> Any:
             value["log_format"] = "default"
     context = value.get("common_tls_context")
     if isinstance(context, dict):
-        value["common_tls_context"] = _tls(context)
-    filters = value.get("http_filters")
-    if isinstance(filters, list):
-        value["http_filters"] = [*filters]
-    return {key: _plain(entry) for key, entry in value.items()}
+        value["common_tls_context"] = _tls(context, system)
+    return {key: _plain(entry, system) for key, entry in value.items()}
 
 
-def _tls(context: dict[str, Any]) -> dict[str, Any]:
+def _tls(context: dict[str, Any], system: frozenset[str]) -> dict[str, Any]:
     """Write the system's CA one way: inline file or secret are the same to the proxy."""
     inline = context.get("validation_context", {})
     file = inline.get("trusted_ca", {}).get("filename")
@@ -102,6 +97,8 @@ def _tls(context: dict[str, Any]) -> dict[str, Any]:
         names = combined.get("default_validation_context", {}).get("match_typed_subject_alt_names")
         secret = combined.get("validation_context_sds_secret_config", {}).get("name")
         rest = {k: v for k, v in context.items() if k != "combined_validation_context"}
+        if secret in system:
+            return {**rest, "system-ca": names}
         return {**rest, "ca": secret, "names": names}
     return context
 

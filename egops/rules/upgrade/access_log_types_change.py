@@ -73,7 +73,7 @@ def _proxy(snapshot: Snapshot, proxy: Resource, *, before: bool, after: bool) ->
                 keep=("write out format and a sink of type File, or go to a later patch",),
                 verify="a line of the log has the format you expect",
             )
-        elif kind == "JSON":
+        elif kind == "JSON" and _is_json_file(setting, json=after):
             yield change(
                 snapshot,
                 proxy.at(*path, "format", "json"),
@@ -87,6 +87,12 @@ def _proxy(snapshot: Snapshot, proxy: Resource, *, before: bool, after: bool) ->
 
 def _sinks(setting: object) -> list[str]:
     return [text(sink, "type") for _, sink in items(setting, "sinks")]
+
+
+def _is_json_file(setting: object, *, json: bool) -> bool:
+    """Return whether Envoy's JSON formatter writes the log: a file with fields, or no sink."""
+    sinks = _sinks(setting)
+    return bool(section(setting, "format", "json")) and ("File" in sinks or (not sinks and json))
 
 
 def _lost(setting: object, kind: str, *, before: bool) -> str:

@@ -8,7 +8,7 @@ from egops.finding import Problem, Severity, Unjudged
 from egops.gatewayapi import TCP_ROUTE, UDP_ROUTE, rule_backend_refs, rules_of
 from egops.rules import rule
 from egops.snapshot import entries
-from egops.upgrade.backends import KINDS, Fault, Unknown, fault_of
+from egops.upgrade.backends import KINDS, Fault, Unknown, fault_of, worked_before
 from egops.upgrade.change import change, patch, upgrade_of
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES, world
@@ -56,7 +56,8 @@ def bad_backend_drops_stream_route(snapshot: Snapshot) -> Iterator[Problem | Unj
                 unknown[fault.kind] = unknown.get(fault.kind, 0) + 1
         bad = [(ref, fault) for ref, fault in refs if isinstance(fault, Fault)]
         if bad:
-            yield _bad(snapshot, *bad[0], alone=len(bad) == len(refs))
+            served = any(worked_before(ref, attachment.route, fault) for ref, fault in refs)
+            yield _bad(snapshot, *bad[0], served=served)
             continue
         zero = [ref for ref, fault in refs if fault is None and ref.entry.body.get("weight") == 0]
         if zero and step.to_version == (1, 3, 0):
@@ -65,11 +66,12 @@ def bad_backend_drops_stream_route(snapshot: Snapshot) -> Iterator[Problem | Unj
         yield Unjudged(f"{count} backendRefs not judged: no {kind} in the input")
 
 
-def _bad(snapshot: Snapshot, ref: ObjectRef, fault: Fault, *, alone: bool) -> Problem:
+def _bad(snapshot: Snapshot, ref: ObjectRef, fault: Fault, *, served: bool) -> Problem:
     today = "the backends that can be used are served"
-    if alone:
-        today = "the status tells, traffic is served" if fault.is_mixed else "connections fail"
-    broken = alone and not fault.is_mixed
+    if not served:
+        today = "connections fail"
+    elif fault.is_mixed:
+        today = "the status tells, traffic is served"
     return change(
         snapshot,
         ref.entry.at(),
@@ -78,9 +80,9 @@ def _bad(snapshot: Snapshot, ref: ObjectRef, fault: Fault, *, alone: bool) -> Pr
         after="the route is Accepted=False and left out; in 1.3 the status may never be written",
         keep=(f"remove the backendRef to {ref}, or create what it names, before the upgrade",),
         verify="the route is Accepted=True and answers",
-        severity=Severity.WARNING if broken or fault.possible else Severity.ERROR,
+        severity=Severity.WARNING if not served or fault.possible else Severity.ERROR,
         possible=fault.possible,
-        fix_patch="" if broken else patch(ref.entry.resource, ref.entry.path),
+        fix_patch=patch(ref.entry.resource, ref.entry.path) if served else "",
     )
 
 

@@ -50,8 +50,10 @@ def bad_mirror_drops_route(snapshot: Snapshot) -> Iterator[Problem]:
         route = attachment.route
         for index, entry in rules_of(route):
             mirrors = [(ref, fault_of(joined, ref, route)) for ref in _mirrors(entry)]
-            # of several mirrors in an HTTPRoute rule the last one's error decides
-            judged = mirrors[-1:] if route.kind == HTTP_ROUTE else mirrors
+            # the last mirror of an HTTPRoute rule decides, the first one of a GRPCRoute rule: a
+            # good mirror there panics the translation, before and after
+            judged = mirrors[-1:] if route.kind == HTTP_ROUTE else mirrors[:1]
+            panics = route.kind != HTTP_ROUTE and any(fault is None for _, fault in mirrors)
             for ref, fault in judged:
                 if not isinstance(fault, Fault):
                     continue
@@ -60,15 +62,16 @@ def bad_mirror_drops_route(snapshot: Snapshot) -> Iterator[Problem]:
                     ref.entry.at(section=f"rule {index}"),
                     f"the mirror of rule {index} fails the {'route' if dropped else 'rule'}: "
                     f"{fault.reason}",
-                    today="the mirror is skipped, the status alone tells",
+                    today="another mirror of the rule panics the translation"
+                    if panics
+                    else "the mirror is skipped, the status alone tells",
                     after=after if dropped else "the rule answers 500",
                     keep=(f"delete the mirror to {ref}, or create what it names",),
                     verify="the route is Accepted=True and ResolvedRefs=True",
-                    severity=Severity.WARNING if fault.possible else Severity.ERROR,
+                    severity=Severity.WARNING if fault.possible or panics else Severity.ERROR,
                     possible=fault.possible,
                     fix_patch=_without(route, ref),
                 )
-                break
 
 
 def _mirrors(entry: Entry) -> Iterator[ObjectRef]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import CLIENT_TRAFFIC_POLICY, ENVOY_PROXY, REFERENCE_GRANT
+from egops.gatewayapi import CLIENT_TRAFFIC_POLICY
 from egops.rules import rule
+from egops.upgrade.backends import KINDS as BACKEND_KINDS
+from egops.upgrade.backends import serves
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.clienttraffic import KINDS, Fault, faults
 from egops.upgrade.releases import notes_link
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     code="EGU-1305",
     severity=Severity.ERROR,
     reads=(CLIENT_TRAFFIC_POLICY,),
-    optional=(*ROUTES, *KINDS, ENVOY_PROXY, REFERENCE_GRANT),
+    optional=(*ROUTES, *KINDS, *BACKEND_KINDS),
     since="0.1",
     changed_in=(1, 3, 0),
     link=notes_link((1, 3, 0)),
@@ -48,7 +50,11 @@ def client_policy_breaks_listener(snapshot: Snapshot) -> Iterator[Problem]:
             for fault in faults(joined, policy, listener):
                 found.setdefault(fault, []).append(listener)
         for fault, hit in found.items():
-            routes = sum(len(joined.routes_of(listener)) for listener in hit)
+            routes = sum(
+                serves(joined, found.route)
+                for listener in hit
+                for found in joined.routes_of(listener)
+            )
             severity = Severity.INFO if not routes else Severity.ERROR
             if routes and fault.possible:
                 severity = Severity.WARNING

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import ENVOY_PROXY, GRPC_ROUTE, HTTP_ROUTE, SECURITY_POLICY
+from egops.gatewayapi import GRPC_ROUTE, HTTP_ROUTE, SECURITY_POLICY
 from egops.rules import rule
+from egops.upgrade.backends import KINDS, serves
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.jwt import new_faults, old_faults
 from egops.upgrade.releases import notes_link
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     code="EGU-1319",
     severity=Severity.ERROR,
     reads=(SECURITY_POLICY,),
-    optional=(*ROUTES, ENVOY_PROXY),
+    optional=(*ROUTES, *KINDS),
     since="0.1",
     changed_in=(1, 3, 0),
     link=notes_link((1, 3, 0)),
@@ -43,7 +44,10 @@ def jwt_provider_refused(snapshot: Snapshot) -> Iterator[Problem]:
     upgrade_of(snapshot)
     joined = world(snapshot)
     for policy, used in joined.in_use(SECURITY_POLICY):
-        routes = sum(found.route.kind in (HTTP_ROUTE, GRPC_ROUTE) for found in used)
+        routes = sum(
+            found.route.kind in (HTTP_ROUTE, GRPC_ROUTE) and serves(joined, found.route)
+            for found in used
+        )
         if joined.is_whole and not routes:
             continue
         frozen = bool(old_faults(policy))

@@ -10,7 +10,7 @@ from egops.rules import rule
 from egops.snapshot import section
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.headers import becomes_active
-from egops.upgrade.releases import FIXES, RELEASES, dotted, last_patch, notes_link
+from egops.upgrade.releases import EXT_AUTH, FIXES, RELEASES, dotted, last_patch, notes_link
 from egops.upgrade.world import ROUTES, world
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from egops.snapshot import Snapshot, Upgrade
 
-EXT_AUTH, HEADERS = FIXES[3], FIXES[4]
+HEADERS = FIXES[4]
 
 
 @rule(
@@ -82,8 +82,8 @@ def _ext_auth(snapshot: Snapshot) -> Iterator[Problem]:
         if joined.is_whole and not used:
             continue
         for kind in ("http", "grpc"):
-            settings = section(policy.spec, "extAuth", kind, "backendSettings")
-            if settings:
+            settings = set(section(policy.spec, "extAuth", kind, "backendSettings")) - {"retry"}
+            if settings:  # retry has no effect in external authorization
                 yield change(
                     snapshot,
                     policy.at("spec", "extAuth", kind, "backendSettings"),
