@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError, InputError
@@ -22,6 +23,15 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
         from egops.gather.cluster import read_cluster  # noqa: PLC0415 - the client is heavy
 
         return read_cluster(source, wanted, progress, taken_at)
+    bundles = [file for file in source.files if is_bundle(file)]
+    if bundles:
+        if (*source.files, *source.config_dumps, *source.admin) != (bundles[0],):
+            raise InputError(
+                f"{bundles[0]} is a bundle: it can't be combined", hint="name it alone"
+            )
+        from egops.gather.bundle import unpack  # noqa: PLC0415 - only for bundles
+
+        return unpack(bundles[0], strict=source.strict, now=source.now)
     manifests = Manifests()
     if source.files:
         progress.start("files")
@@ -47,6 +57,11 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
         window_seconds=source.window,
         strict=source.strict,
     )
+
+
+def is_bundle(file: str) -> bool:
+    """Return whether a file is a saved snapshot, by its name."""
+    return file.endswith(".zip") and Path(file).is_file()
 
 
 def _prometheus(source: SourceOptions, wanted: Wanted) -> tuple[Asked | None, dict[Probe, str]]:
