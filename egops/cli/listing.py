@@ -207,6 +207,19 @@ def _nobody(snapshot: Snapshot) -> str:
     return "there is no Envoy proxy to look at"
 
 
+def note_missing_routes(proxies: Iterable[Proxy]) -> None:
+    """Tell on stderr which route configurations Envoy waits for: their requests get a 404."""
+    from egops.xds.topology import not_loaded
+
+    for proxy in proxies:
+        if proxy.config.has("Routes"):
+            for name in not_loaded(proxy.config):
+                text = f"a listener waits for the route configuration {name}, which is not loaded"
+                click.echo(f"note: {proxy.name}: {text}", err=True)
+        else:
+            click.echo(f"note: {proxy.name}: the dump has no section of routes", err=True)
+
+
 def finish(snapshot: Snapshot, proxies: Iterable[Proxy]) -> None:
     """Tell on stderr what of the dumps was not understood; leave with 124 if time ran out."""
     for proxy in proxies:

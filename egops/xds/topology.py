@@ -233,6 +233,12 @@ def sockets(dump: ConfigDump) -> dict[str, tuple[Socket, ...]]:
     return {name: tuple(places) for name, places in found.items()}
 
 
+def not_loaded(dump: ConfigDump) -> list[str]:
+    """Return the route configurations that listeners ask for and RDS has not brought."""
+    loaded = {entry.route_config.name for entry in dump.route_configs}
+    return sorted(name for name in sockets(dump) if name not in loaded)
+
+
 def socket(listener: Listener, chain: Chain, state: str) -> Socket:
     """Return the place of a chain."""
     address = listener.address.socket_address

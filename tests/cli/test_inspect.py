@@ -488,3 +488,19 @@ def test_a_conflict_is_shown(tmp_path: Path) -> None:
 def test_an_odd_port_or_route_is_a_usage_error() -> None:
     for words in (("--port", "0"), ("--route", "nonsense"), ("-o", "xml")):
         assert egops("inspect", "routes", "--config-dump", EG_130, *words).exit_code == 2
+
+
+def test_a_route_configuration_that_is_not_loaded_is_told(tmp_path: Path) -> None:
+    document = load("eg-1.3.0")
+    configs = section(document, "Routes")["dynamic_route_configs"]
+    missing = configs.pop()["route_config"]["name"]
+    dump = write(tmp_path / "dump.json", document)
+
+    for words in (("inspect", "routes"), ("routes", "map")):
+        assert f"waits for the route configuration {missing}" in (
+            egops(*words, "--config-dump", dump).stderr
+        )
+    document["configs"].remove(section(document, "Routes"))
+    none = inspect("routes", dump=write(tmp_path / "none.json", document))
+    assert "no section of routes" in none.stderr
+    assert "No routes found" in none.stderr

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from egops.cli.listing import OUTPUTS, filter_options, finish, look, show
+from egops.cli.listing import OUTPUTS, filter_options, finish, look, note_missing_routes, show
 from egops.cli.options import output_option, source_options
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def routes(source: SourceOptions, filters: Filters, output: str) -> None:
     from egops.xds.routemap import RouteRow, route_rows
 
     snapshot, found = look(source, (), proxy=filters.proxy)
+    note_missing_routes(found)
     rows = (row for proxy in found for row in route_rows(proxy.config, proxy.name))
     chosen = filter(route_filter(filters), rows)
     _list("routes", RouteRow, (snapshot, found), chosen, output, name=lambda row: row.envoy.route)

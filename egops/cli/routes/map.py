@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from egops.cli.inspect.resources import route_filter
-from egops.cli.listing import OUTPUTS, filter_options, finish, look, parse_object, show
+from egops.cli.listing import (
+    OUTPUTS,
+    filter_options,
+    finish,
+    look,
+    note_missing_routes,
+    parse_object,
+    show,
+)
 from egops.cli.options import output_option, source_options
 from egops.errors import InputError
 
@@ -53,7 +61,9 @@ def map_(
     egops routes map --config-dump dump.json -f manifests/ -o json
     """
     spec = parse_object(made_by) if made_by else None
-    snapshot, proxies = look(source, (), _kinds(), proxy=filters.proxy)
+    kinds = _kinds() if source.files or source.is_cluster else frozenset()
+    snapshot, proxies = look(source, (), kinds, proxy=filters.proxy)
+    note_missing_routes(proxies)
     has_objects = any(snapshot.resources.values())
     rows = _rows(snapshot, proxies, has_objects=has_objects)
     for wanted in (route_filter(filters), _made_by(spec), _named(envoy_route)):
