@@ -48,9 +48,16 @@ def refuse(reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "once: told with one version only")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "eg" in metafunc.fixturenames:
-        metafunc.parametrize("eg", versions(), indirect=True, scope="session")
+        wanted = versions()
+        if metafunc.definition.get_closest_marker("once"):
+            wanted = wanted[-1:]  # what does not depend on the version is told with the newest
+        metafunc.parametrize("eg", wanted, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

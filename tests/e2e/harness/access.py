@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from egops.rules.registry import doctor_rules
 from tests.e2e.cluster import kube, pki
 from tests.e2e.cluster.settings import PKI, STATE
 from tests.e2e.harness import faults
@@ -33,6 +34,16 @@ def published_rules() -> list[Rule]:
         for group in rule.get("apiGroups", [])
         for resource in rule.get("resources", [])
     ]
+
+
+def is_missed(rule: Rule) -> bool:
+    """Tell whether doctor reads the rule's resource and this cluster has it."""
+    group, resource = rule["apiGroups"][0], rule["resources"][0]
+    kinds = {kind for each in doctor_rules() for kind in (*each.reads, *each.optional)}
+    if "/" not in resource and (group, resource) not in {(k.group, k.plural) for k in kinds}:
+        return False
+    listed = kube.kubectl("api-resources", f"--api-group={group}", "-o", "name").split()
+    return "/" in resource or any(name.split(".")[0] == resource for name in listed)
 
 
 @contextmanager

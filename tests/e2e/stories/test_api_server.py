@@ -3,6 +3,8 @@
 import re
 import time
 
+import pytest
+
 from tests.e2e.harness.api_proxy import Answer, between
 from tests.e2e.harness.command import NO_PAST, doctor, egops
 from tests.e2e.harness.installation import EnvoyGateway
@@ -11,6 +13,7 @@ from tests.e2e.harness.story import Story
 POLICIES = re.compile(r"/(securitypolicies|clienttrafficpolicies)(\?|$)")
 
 
+@pytest.mark.once
 def test_refused_lists_become_skips_that_name_the_permission(
     eg: EnvoyGateway, story: Story
 ) -> None:
@@ -33,6 +36,7 @@ def test_refused_lists_become_skips_that_name_the_permission(
     story.note(f"{len(run.skipped)} skipped: {run.skipped[:3]}")
 
 
+@pytest.mark.once
 def test_slow_list_is_a_skip_and_not_a_hang(eg: EnvoyGateway, story: Story) -> None:
     story.record.fault = "the API server takes very long for one kind"
 
@@ -52,6 +56,7 @@ def test_slow_list_is_a_skip_and_not_a_hang(eg: EnvoyGateway, story: Story) -> N
     story.note(f"{took:.1f} s; {run.skipped[:2]}")
 
 
+@pytest.mark.once
 def test_overloaded_api_server_is_asked_again(eg: EnvoyGateway, story: Story) -> None:
     story.record.fault = "the API server answers 429 twice, with Retry-After"
     refused: list[str] = []
@@ -70,6 +75,7 @@ def test_overloaded_api_server_is_asked_again(eg: EnvoyGateway, story: Story) ->
     assert not [skip for skip in run.skipped if "httproute" in skip["reason"].lower()], run.told()
 
 
+@pytest.mark.once
 def test_number_of_requests_does_not_grow_with_objects(eg: EnvoyGateway, story: Story) -> None:
     with between(lambda _path: None) as (kubeconfig, seen):
         run = doctor(*NO_PAST, kubeconfig=kubeconfig)
@@ -80,6 +86,7 @@ def test_number_of_requests_does_not_grow_with_objects(eg: EnvoyGateway, story: 
     assert len(lists) == len(set(lists)), "a list was asked for twice:\n" + "\n".join(lists)
 
 
+@pytest.mark.once
 def test_unreachable_api_server_is_one_clear_error(eg: EnvoyGateway, story: Story) -> None:
     story.record.fault = "nobody listens where the kubeconfig points"
     with between(lambda _path: None) as (kubeconfig, _):
