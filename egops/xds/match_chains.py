@@ -17,10 +17,11 @@ from msgspec import Raw, Struct
 from egops.xds.config_dump import EMPTY, plain, type_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from egops.xds.config_dump import FilterChain, Listener
 
+SDS_CONTEXT = "validation_context_sds_secret_config"
 TLS = frozenset({"DownstreamTlsContext", "QuicDownstreamTransport"})
 
 
@@ -100,11 +101,8 @@ def wants_client_certificate(config: dict[str, Any]) -> bool:
     """Return whether the TLS settings make the server ask for a client certificate."""
     common = config.get("common_tls_context")
     common = common if isinstance(common, dict) else {}
-    contexts = ("validation_context", "combined_validation_context")
-    secret = "validation_context_sds_secret_config"
-    return bool(config.get("require_client_certificate")) or any(
-        key in common for key in (*contexts, secret)
-    )
+    contexts = ("validation_context", "combined_validation_context", SDS_CONTEXT)
+    return bool(config.get("require_client_certificate")) or any(key in common for key in contexts)
 
 
 def inspects_tls(listener: Listener) -> bool:
@@ -124,25 +122,42 @@ def chain_match(chain: FilterChain) -> ChainMatch:
 Entry = tuple["ChainMatch", "FilterChain"]
 
 
-def pick(listener: Listener, connection: Connection) -> Picked:
-    """Return the chain that takes a connection; the default chain if none does."""
-    if listener.filter_chain_matcher:
-        return Picked(None, "filter_chain_matcher")
-    inspected = inspects_tls(listener)
-    entries: Sequence[Entry] = [(chain_match(chain), chain) for chain in listener.filter_chains]
-    if all(match == ChainMatch() for match, _ in entries):
-        return Picked(entries[0][1] if entries else listener.default_filter_chain)
-    for name, narrow in _criteria(connection, inspected=inspected):
-        found = narrow(entries)
-        if found is None:
-            return Picked(None, name)
-        if not found:
-            return Picked(listener.default_filter_chain, why=name)
-        entries = found
-    return Picked(entries[0][1])
+class Chains:
+    """A listener's filter chains, their conditions decoded once."""
+
+    def __init__(self, listener: Listener) -> None:
+        """Take the listener."""
+        self.listener = listener
+        self.inspected = inspects_tls(listener)
+        self.entries: list[Entry] = [(chain_match(c), c) for c in listener.filter_chains]
+        self.plain = all(match == ChainMatch() for match, _ in self.entries)
+        http = [chain for chain in listener.chains if is_http(chain)]
+        self.takes_http = bool(http)
+        self.takes_tls = any(map(is_tls, http))
+        self.takes_plain = any(not is_tls(chain) for chain in http)
+
+    def pick(self, connection: Connection) -> Picked:
+        """Return the chain that takes a connection; the default chain if none does."""
+        listener = self.listener
+        if listener.filter_chain_matcher:
+            return Picked(None, "filter_chain_matcher")
+        if self.plain:
+            only = self.entries[0][1] if self.entries else listener.default_filter_chain
+            return Picked(only)
+        entries: Sequence[Entry] = self.entries
+        for name, narrow in _criteria(connection, inspected=self.inspected):
+            found = narrow(entries)
+            if found is None:
+                return Picked(None, name)
+            if not found:
+                return Picked(listener.default_filter_chain, why=name)
+            entries = found
+        return Picked(entries[0][1])
 
 
-Narrow = "Callable[[Sequence[Entry]], list[Entry] | None]"
+def is_http(chain: FilterChain) -> bool:
+    """Return whether a chain has an HTTP connection manager."""
+    return any(entry.type == "HttpConnectionManager" for entry in chain.filters)
 
 
 def _criteria(connection: Connection, *, inspected: bool) -> list[tuple[str, Any]]:

@@ -155,7 +155,8 @@ def share(spec: FractionSpec, how: Behaviour) -> float:
     value = how.runtime.get(spec.runtime_key) if spec.runtime_key else None
     if isinstance(value, dict):
         numerator = value.get("numerator", 0)
-        return min(1.0, numerator / DENOMINATORS.get(value.get("denominator", "HUNDRED"), 100))
+        of = DENOMINATORS.get(value.get("denominator", "HUNDRED"), 100)
+        return min(1.0, float(numerator) / of)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return min(1.0, value / 100)
     default = spec.default_value

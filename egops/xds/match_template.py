@@ -9,7 +9,10 @@ from egops.xds.match_text import regex
 _LITERAL = r"a-zA-Z0-9-._~%!$&'()+,;:@=*"
 _PATH_GLOB = f"[{_LITERAL}]+"
 _TEXT_GLOB = f"[{_LITERAL}/]*"
-_TOKEN = re.compile(r"\{(?P<name>[A-Za-z][A-Za-z0-9_]*)(?:=(?P<inner>[^}]*))?\}|(?P<glob>\*\*?)|(?P<slash>/)|(?P<text>[^*{/]+)")  # fmt: skip
+_TOKEN = re.compile(
+    r"\{(?P<name>[A-Za-z][A-Za-z0-9_]*)(?:=(?P<inner>[^}]*))?\}"
+    r"|(?P<glob>\*\*?)|(?P<slash>/)|(?P<text>[^*{/]+)"
+)
 
 
 def template_regex(template: str) -> str | None:

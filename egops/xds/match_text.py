@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from egops.xds.match_specs import StringSpec
 
-Test = Callable[[bytes], bool | None] if TYPE_CHECKING else Any
+Test = Callable[[bytes], bool | None]
 
 
 @lru_cache(maxsize=200_000)
 def regex(pattern: str) -> Any | None:
     """Return the compiled RE2 expression; None if RE2 refuses it, as Envoy would."""
-    import re2  # noqa: PLC0415 - only tables with regular expressions need it
+    import re2
 
     options = re2.Options()
     options.log_errors = False

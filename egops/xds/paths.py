@@ -86,7 +86,7 @@ class _Canonical:
         at = 0
         while at < self.end:
             byte = self.text[at]
-            if byte == _DOT or byte == _PERCENT:
+            if byte in (_DOT, _PERCENT):
                 at = self._special(at)
                 continue
             if byte in _KEPT or byte == _SLASH:

@@ -19,9 +19,8 @@ import msgspec
 from egops.errors import InputError
 from egops.xds.config_dump import plain
 from egops.xds.match_chains import (
+    Chains,
     Connection,
-    is_tls,
-    pick,
     tls_config,
     wants_client_certificate,
 )
@@ -128,6 +127,7 @@ class Walker:
                 hint="take the whole dump: curl 'http://127.0.0.1:19000/config_dump?include_eds'",
             )
         self._ways: dict[int, Way] = {}
+        self._chains: dict[int, Chains] = {}
         self._tables: dict[str, Table | None] = {}
 
     @cached_property
@@ -157,6 +157,20 @@ class Walker:
             self._tables[name] = Table(config, self.how) if config is not None else None
         return self._tables[name]
 
+    def chains(self, listener: Listener) -> Chains:
+        """Return a listener's filter chains, prepared."""
+        found = self._chains.get(id(listener))
+        if found is None:
+            found = self._chains[id(listener)] = Chains(listener)
+        return found
+
+    @cached_property
+    def http_listeners(self) -> list[Listener]:
+        """Return the listeners that take HTTP, without Envoy Gateway's own."""
+        return [
+            entry for entry in self.listeners if self.chains(entry).takes_http and not _own(entry)
+        ]
+
     def way(self, listener: Listener, chain: FilterChain) -> Way:
         """Return a prepared filter chain."""
         found = self._ways.get(id(chain))
@@ -181,9 +195,12 @@ class Walker:
                     hint=f"the listeners are: {names}",
                 )
             return found
-        found = [entry for entry in self.listeners if takes_http(entry) and not _own(entry)]
         udp = request.protocol == "h3"
-        typed = [e for e in found if (e.address.socket_address.protocol == "UDP") == udp]
+        typed = [
+            entry
+            for entry in self.http_listeners
+            if (entry.address.socket_address.protocol == "UDP") == udp
+        ]
         return self._by_port(typed, request)
 
     def _by_port(self, found: list[Listener], request: Request) -> list[Listener]:
@@ -197,9 +214,8 @@ class Walker:
                 f"no active listener takes port {request.port}", hint=f"the ports are: {ports}"
             )
         if request.scheme:
-            tls = request.scheme == "https"
-            fitting = [e for e in found if any(is_tls(c) == tls or not _http(c) for c in e.chains)]
-            return fitting or found
+            side = "takes_tls" if request.scheme == "https" else "takes_plain"
+            return [entry for entry in found if getattr(self.chains(entry), side)] or found
         return found
 
     # -------------------------------------------------------------- the walk
@@ -220,8 +236,9 @@ class Walker:
 
     def walk(self, request: Request, listener: Listener) -> Verdict:
         """Return what becomes of a request at one listener."""
-        connection = _connection(request, listener)
-        picked = pick(listener, connection)
+        chains = self.chains(listener)
+        connection = _connection(request, chains)
+        picked = chains.pick(connection)
         verdict = Verdict("closed", request, listener, picked.chain)
         if picked.unsure:
             verdict.outcome, verdict.reason = "unknown", f"the chain depends on {picked.unsure}"
@@ -346,27 +363,18 @@ def _no_table(manager: Manager, *, has_routes: bool) -> str:
     return f"Envoy has not received route table {name!r} yet: RDS is not loaded"
 
 
-def takes_http(listener: Listener) -> bool:
-    """Return whether any chain of a listener has an HTTP connection manager."""
-    return any(map(_http, listener.chains))
-
-
-def _http(chain: FilterChain) -> bool:
-    return any(entry.type == "HttpConnectionManager" for entry in chain.filters)
-
-
 def _own(listener: Listener) -> bool:
     """Return whether a listener is Envoy Gateway's own: readiness and metrics."""
     return listener.name.startswith("envoy-gateway-proxy-")
 
 
-def _connection(request: Request, listener: Listener) -> Connection:
+def _connection(request: Request, chains: Chains) -> Connection:
+    listener = chains.listener
     tls = request.scheme == "https" or bool(request.sni) or request.protocol == "h3"
     if not request.scheme and not request.sni:
-        chains = listener.chains
-        tls = bool(chains) and all(is_tls(chain) or not _http(chain) for chain in chains)
-    sni = request.sni
-    if sni is None:
+        tls = not chains.takes_plain
+    sni = request.sni or ""
+    if tls and request.sni is None:
         host = decode(without_port(request.authority or b"")).rstrip(".")
         sni = "" if _is_address(host) else host
     alpn = request.alpn or (("h2",) if request.protocol == "h2" else ("http/1.1",))

@@ -66,8 +66,8 @@ def _missing(action: dict[str, Any], seen: Seen, clusters: Collection[str] | Non
         names = [
             entry.get("name", "")
             for entry in weighted.get("clusters", [])
-            if isinstance(entry, dict) and entry.get("weight", 0) and not entry.get("cluster_header")
-        ]  # fmt: skip
+            if isinstance(entry, dict) and entry.get("weight") and "cluster_header" not in entry
+        ]
     if names and all(name not in clusters for name in names):
         return code
     return None
@@ -96,7 +96,7 @@ def location(compiled: Compiled, redirect: dict[str, Any], seen: Seen) -> str:
 
 
 def _redirect_path(compiled: Compiled, redirect: dict[str, Any], seen: Seen) -> bytes:
-    fixed = redirect.get("path_redirect", "").encode("utf-8")
+    fixed = str(redirect.get("path_redirect", "")).encode("utf-8")
     strip = bool(redirect.get("strip_query"))
     if fixed:
         if b"?" in fixed or strip:

@@ -64,9 +64,10 @@ def read(request: Request, manager: Manager, how: Behaviour, *, tls: bool) -> Me
     """Return the message that the codec hands on, or why it does not."""
     if request.protocol in ("h2", "h3"):
         return _read_binary(request, manager, how)
-    if refused := _characters(request) or _first_line(request, manager, how):
-        return refused
-    if refused := _limits(request, manager):
+    refused = (
+        _characters(request) or _first_line(request, manager, how) or _limits(request, manager)
+    )
+    if refused:
         return refused
     fields = _fields(request.headers, manager)
     if isinstance(fields, Refusal):
@@ -76,20 +77,42 @@ def read(request: Request, manager: Manager, how: Behaviour, *, tls: bool) -> Me
     if hosts is not None:
         authority = b",".join(filter(None, [authority, *hosts]))
     message = Message(request.method, request.target.strip(b" \t"), authority, fields)
-    if refused := _framing(fields) or _target(message, manager, tls=tls):
-        return refused
-    old = request.protocol in ("http/1.0", "http/0.9")
-    if old and not manager.http_protocol_options.accept_http_10:
+    refused = (
+        _framing(fields)
+        or _target(message, manager, tls=tls)
+        or _version(message, manager, request.protocol)
+        or _host(message)
+        or _query(message, how)
+    )
+    return refused or message
+
+
+def _version(message: Message, manager: Manager, protocol: str) -> Refusal | None:
+    options = manager.http_protocol_options
+    if protocol not in ("http/1.0", "http/0.9"):
+        return None
+    if not options.accept_http_10:
         return Refusal("codec", "low_version", 426)
-    if message.authority is None and old:
-        default = manager.http_protocol_options.default_host_for_http_10
-        message.authority = default.encode("utf-8") if default else None
+    if message.authority is None and options.default_host_for_http_10:
+        message.authority = options.default_host_for_http_10.encode("utf-8")
+    return None
+
+
+def _host(message: Message) -> Refusal | None:
     if message.authority is None:
         return Refusal("host", "missing_host_header", 400)
     message.authority = message.authority.replace(b"\r", b"").strip(b" \t")
     if not _AUTHORITY.fullmatch(message.authority):
         return Refusal("codec", "http.invalid_authority", 400)
-    return message
+    return None
+
+
+def _query(message: Message, how: Behaviour) -> Refusal | None:
+    """Refuse a QUERY without a content type, once Envoy knows that method."""
+    named = b"content-type" in message.fields.lines
+    if message.method != b"QUERY" or not how.query_method or named:
+        return None
+    return Refusal("codec", "query_missing_content_type", 400)
 
 
 def _characters(request: Request) -> Refusal | None:
@@ -174,31 +197,31 @@ def _framing(fields: Fields) -> Refusal | None:
 
 def _target(message: Message, manager: Manager, *, tls: bool) -> Refusal | None:
     """Split an absolute target into path and authority, and check the others."""
-    target, connect = message.path, message.method == b"CONNECT"
-    if not connect and (
-        target[:1] == b"/" or (message.method == b"OPTIONS" and target[:1] == b"*")
-    ):
-        return None
-    if manager.http_protocol_options.allow_absolute_url is False and not connect:
-        return None
-    if connect:
+    target = message.path
+    if message.method == b"CONNECT":
         if not _valid_host(target) or not _HOST_PORT.fullmatch(target)[2]:  # type: ignore[index]
             return Refusal("codec", "http1.invalid_url", 400)
         message.authority, message.path = target, b""
         return None
-    found = _ABSOLUTE.fullmatch(target)
-    if found is None:
+    if target[:1] == b"/" or (message.method == b"OPTIONS" and target[:1] == b"*"):
+        return None
+    if manager.http_protocol_options.allow_absolute_url is False:
+        return None
+    return _absolute(message, manager, tls=tls)
+
+
+def _absolute(message: Message, manager: Manager, *, tls: bool) -> Refusal | None:
+    found = _ABSOLUTE.fullmatch(message.path)
+    host = found[2].partition(b"@")[2] if found and b"@" in found[2] else found and found[2]
+    if not found or not host or not _valid_host(host):
         return Refusal("codec", "http1.invalid_url", 400)
-    scheme, rest = found[1].lower(), found[3]
-    host = found[2].partition(b"@")[2] if b"@" in found[2] else found[2]
-    if not _valid_host(host):
-        return Refusal("codec", "http1.invalid_url", 400)
+    scheme = found[1].lower()
     if scheme not in (b"http", b"https"):
         return Refusal("codec", "http1.invalid_scheme", 400)
     if scheme == b"https" and not tls and manager.validates_scheme:
         return Refusal("codec", "http1.https_url_on_plaintext_connection", 403)
     message.authority, message.scheme = host, scheme.decode()
-    message.path = rest or b"/"
+    message.path = found[3] or b"/"
     return None
 
 
@@ -210,6 +233,8 @@ def _valid_host(host: bytes) -> bool:
 # ------------------------------------------------------------------ HTTP/2 and HTTP/3
 
 _H2_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_H2_PATH = re.compile(rb"[!-~\x80-\xff]+")
+_H2_AUTHORITY = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]+")
 _CONNECTION_FIELDS = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
@@ -218,28 +243,51 @@ _CONNECTION_FIELDS = frozenset(
 def _read_binary(request: Request, manager: Manager, how: Behaviour) -> Message | Refusal:
     """Read an HTTP/2 or HTTP/3 request: what HTTP/1 answers with 400 resets the stream here."""
     reset = Refusal("codec", f"{request.protocol}.invalid_header_field", None)
-    if not _TARGET.fullmatch(request.target) or not _TOKEN.fullmatch(request.method):
+    if not _pseudo_are_valid(request) or not _binary_fields_are_valid(request):
         return reset
-    if not request.target.startswith((b"/", b"*")) and request.method != b"CONNECT":
-        return reset
-    for name, value in request.headers:
-        if not _H2_NAME.fullmatch(name.lower()) or _CONTROL.search(value) or b"\n" in value:
-            return reset
-        if name.lower() in _CONNECTION_FIELDS or (name.lower() == b"te" and value != b"trailers"):
-            return reset
+    if refused := _limits(request, manager):
+        return Refusal("codec", refused.reason.replace("http1", request.protocol), refused.status)
+    action = manager.common_http_protocol_options.headers_with_underscores_action
+    if action == "REJECT_REQUEST" and any(b"_" in name for name, _ in request.headers):
+        return Refusal("codec", f"{request.protocol}.unexpected_underscore", None)
     fields = _fields(request.headers, manager)
     if isinstance(fields, Refusal):
-        return Refusal("codec", fields.reason.replace("http1", request.protocol), fields.status)
+        return reset
     authority = request.authority
     hosts = fields.lines.pop(b"host", None)
     if authority is None and hosts is not None:
-        authority = b",".join(hosts)
-    if authority is None:
-        return Refusal("host", "missing_host_header", 400)
-    if not _AUTHORITY.fullmatch(authority):
+        authority = b",".join(filter(None, hosts))
+    if authority is None or not _H2_AUTHORITY.fullmatch(authority):
         return reset
-    if len(cookies := fields.lines.get(b"cookie", [])) > 1:
-        fields.lines[b"cookie"] = [b"; ".join(cookies)]
-    del how
+    if cookies := fields.lines.pop(b"cookie", None):
+        fields.lines |= {b"cookie": [b"; ".join(cookies)]} if any(cookies) else {}
     path = b"" if request.method == b"CONNECT" else request.target
-    return Message(request.method, path, authority, fields)
+    message = Message(request.method, path, authority, fields)
+    return _query(message, how) or message
+
+
+def _pseudo_are_valid(request: Request) -> bool:
+    if not _TOKEN.fullmatch(request.method):
+        return False
+    if request.method == b"CONNECT":
+        return True
+    if not _H2_PATH.fullmatch(request.target):
+        return False
+    return request.target[:1] == b"/" or (request.method, request.target) == (b"OPTIONS", b"*")
+
+
+def _binary_fields_are_valid(request: Request) -> bool:
+    for name, value in request.headers:
+        low = name.lower()
+        if (
+            not _H2_NAME.fullmatch(low)
+            or _CONTROL.search(value)
+            or b"\n" in value
+            or b"\r" in value
+        ):
+            return False
+        if low in _CONNECTION_FIELDS or (low == b"te" and value != b"trailers"):
+            return False
+        if low == b"content-length" and value != b"0":
+            return False
+    return True

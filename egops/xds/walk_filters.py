@@ -1,4 +1,4 @@
-"""The HTTP filters of a connection manager: which of them answer, and which may change the route."""
+"""The HTTP filters of a connection manager: which answer, and which may change the route."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ def _upgrade(message: Message) -> bytes:
 def _sanitize(
     received: Fields, manager: Manager, how: Behaviour, origin: Origin
 ) -> tuple[Fields, str]:
-    """Return the fields that are left, with those Envoy sets, and the value of x-forwarded-proto."""
+    """Return the fields that are left with those Envoy sets, and x-forwarded-proto."""
     lines = {name: value for name, value in received.lines.items() if name not in _HOP}
     unsure: set[bytes] = set()
     lines.pop(b"connection", None)
@@ -278,9 +278,9 @@ def _is_internal(lines: dict[bytes, list[bytes]], manager: Manager, origin: Orig
     config = manager.internal_address_config
     if config is None or not config.cidr_ranges:
         return False
-    from egops.xds.match_chains import Cidr  # noqa: PLC0415 - rarely needed
-
     import msgspec  # noqa: PLC0415 - rarely needed
+
+    from egops.xds.match_chains import Cidr  # noqa: PLC0415 - rarely needed
 
     address = origin.source
     if not manager.use_remote_address:

@@ -31,8 +31,13 @@ class Story:
         self._fixed: dict[tuple[int, int], tuple[list[Step], list[Step]]] = {}
         self._sources: dict[int, tuple[dict[str, Any] | None, str]] = {}
 
-    def tell(self, verdict: Verdict, *, brief: bool = False, near: int = NEAR) -> dict[str, Any]:
-        """Return the result of a request, without `id` and `request`."""
+    def tell(
+        self, verdict: Verdict, *, brief: bool = False, near: int = NEAR, hints: bool = True
+    ) -> dict[str, Any]:
+        """Return the result of a request, without `id` and `request`.
+
+        `hints` adds what may have been meant by a request that no route takes; slow in batches.
+        """
         host, route, refusal = verdict.host, verdict.route, verdict.refusal
         unsure = verdict.outcome == "unknown"
         source, conflict = self.source(verdict, None if unsure else route)
@@ -64,7 +69,7 @@ class Story:
             told["near_misses"], left = self.misses(verdict, near)
             if left:
                 told["near_misses_left_off"] = left
-            told |= suggestions(verdict)
+            told |= suggestions(verdict) if hints else {}
         return told
 
     def source(self, verdict: Verdict, route: Compiled | None) -> tuple[dict[str, Any] | None, str]:

@@ -96,7 +96,8 @@ def _chain(name: str, match: dict[str, Any] | None, tls: dict[str, Any] | None) 
 
 def listener(rnd: Random, name: str, port: int, tls: dict[str, Any]) -> dict[str, Any]:
     """Return a listener with several chains; some terminate TLS, some don't."""
-    chains, seen = [], set()
+    chains: list[dict[str, Any]] = []
+    seen: set[str] = set()
     for index in range(rnd.randint(1, 6)):
         match = chain_match(rnd, port)
         keys = {_key(match, server) for server in match.get("server_names", [""])}
@@ -211,5 +212,5 @@ def run(seed: int, count: int, each: int, *, envoy: Path | None = None) -> tuple
                 if wants != got or verdict.outcome == "unknown":
                     differences.append(
                         f"seed {seed} {name}: {asked} took {got!r}, not {wants!r}: {verdict.reason}"
-                    )  # noqa: E501
+                    )
     return count * each, differences

@@ -17,6 +17,7 @@ from egops.xds.match_request import Request, decode, encode
 from egops.xds.walk import Verdict, Walker
 from egops.xds.walk_action import upstream_host, upstream_path
 from tests.envoy import tables, traffic
+from tests.envoy.binary import ask as binary_ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +121,7 @@ class Tally:
     differences: list[str] = field(default_factory=list)
 
 
-def to_request(sent: Sent, name: str) -> Request:
+def to_request(sent: Sent, name: str, protocol: str = "") -> Request:
     """Return what goes over the wire as the matcher's request."""
     return Request(
         method=encode(sent.method),
@@ -130,7 +131,7 @@ def to_request(sent: Sent, name: str) -> Request:
         listener=name,
         scheme="http",
         source="127.0.0.1",
-        protocol=sent.version.lower(),
+        protocol=protocol or sent.version.lower(),
     )
 
 
@@ -154,9 +155,15 @@ def serving(
 
 
 def run(
-    seed: int, count: int, each: int, *, envoy: Path | None = None, cookies: bool = True
+    seed: int,
+    count: int,
+    each: int,
+    *,
+    envoy: Path | None = None,
+    cookies: bool = True,
+    binary: bool = False,
 ) -> Tally:
-    """Compare `each` requests on each of `count` tables made from `seed`."""
+    """Compare `each` requests on each of `count` tables made from `seed`; `binary` is HTTP/2."""
     rnd = Random(seed)
     made = {
         f"t{index}": (tables.route_config(rnd, cookies=cookies), tables.settings(rnd))
@@ -170,8 +177,12 @@ def run(
             client = traffic.Client(ports[name])
             for _ in range(each):
                 sent = traffic.request(rnd, config, ports[name])
-                answer = client.ask(sent)
-                verdict = walker.walk(to_request(sent, name), by_name[name])
+                if binary:
+                    answer = binary_ask(ports[name], sent)
+                    verdict = walker.walk(to_request(sent, name, "h2"), by_name[name])
+                else:
+                    answer = client.ask(sent)
+                    verdict = walker.walk(to_request(sent, name), by_name[name])
                 tally.pairs += 1
                 tally.outcomes[verdict.outcome] = tally.outcomes.get(verdict.outcome, 0) + 1
                 if problem := difference(verdict, answer):
@@ -188,6 +199,8 @@ def difference(verdict: Verdict, answer: Answer) -> str:
     if verdict.outcome == "unknown":
         names = {route.route.name for route in (*verdict.maybe, verdict.route) if route}
         return "" if took is None or took in names else f"unknown, of {sorted(names)}"
+    if verdict.status is None and verdict.outcome == "rejected":
+        return "" if answer.status == 0 else f"reset {verdict.refusal}"
     if verdict.status is not None and verdict.status != answer.status:
         return f"status {verdict.status} ({verdict.outcome}, {verdict.refusal})"
     details = answer.headers.get("x-details", "")

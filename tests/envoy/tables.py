@@ -279,7 +279,7 @@ def route_config(rnd: Random, *, cookies: bool) -> dict[str, Any]:
     domains = rnd.sample(DOMAINS, rnd.randint(0, 6))
     if rnd.random() < 0.7 or not domains:
         domains.append("*")
-    hosts = []
+    hosts: list[dict[str, Any]] = []
     while domains:
         taken = [domains.pop() for _ in range(min(len(domains), rnd.choice([1, 1, 2])))]
         hosts.append(virtual_host(rnd, f"v{len(hosts)}", taken, cookies=cookies))

@@ -9,6 +9,7 @@ import pytest
 
 from egops.envoy import binary
 from egops.errors import EgopsError
+from tests.envoy import chains
 from tests.envoy.compare import run
 
 pytestmark = pytest.mark.envoy
@@ -29,14 +30,28 @@ def _needs_envoy() -> None:
 @pytest.mark.parametrize(
     "seed", [FIXED, random.SystemRandom().randrange(10**9)], ids=["fixed", "fresh"]
 )
-def test_matcher_and_envoy_agree_on_every_request(
-    seed: int, record_property: pytest.RecordProperty
-) -> None:
-    record_property("seed", seed)
-    print(f"seed {seed}")
+def test_matcher_and_envoy_agree_on_every_request(seed: int) -> None:
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it when the test fails
 
     tally = run(seed, TABLES, EACH)
 
     assert tally.differences == [], f"seed {seed}: {len(tally.differences)} of {tally.pairs} differ"
     assert tally.pairs == TABLES * EACH
     assert {"route", "redirect", "direct_response", "no_route", "rejected"} <= tally.outcomes.keys()
+
+
+def test_matcher_and_envoy_agree_on_http2() -> None:
+    tally = run(FIXED, 12, 25, binary=True)
+
+    assert tally.differences == [], f"{len(tally.differences)} of {tally.pairs} differ"
+
+
+@pytest.mark.parametrize(
+    "seed", [FIXED, random.SystemRandom().randrange(10**9)], ids=["fixed", "fresh"]
+)
+def test_walker_and_envoy_pick_the_same_filter_chain(seed: int) -> None:
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it when the test fails
+
+    pairs, differences = chains.run(seed, 12, 25)
+
+    assert differences == [], f"seed {seed}: {len(differences)} of {pairs} differ"

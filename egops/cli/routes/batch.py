@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ def answer_all(judges: Judges, asked: Iterable[Asked], output: str, **limits: An
     import msgspec
 
     encode = msgspec.json.Encoder().encode
-    stream = click.get_binary_stream("stdout")
+    stream = sys.stdout.buffer
     errors: list[dict[str, Any]] = []
     results = _results(judges, asked, errors, **limits)
     if output == "json":
@@ -49,7 +50,7 @@ def _results(
         problem = entry.problem
         if entry.request is not None:
             try:
-                yield head | judges.judge(entry.request).told(**limits)
+                yield head | judges.judge(entry.request).told(hints=False, **limits)
                 continue
             except InputError as exc:
                 problem = exc.message
@@ -111,7 +112,7 @@ def answer_log(judges: Judges, name: str, output: str) -> None:
         "unknown_lines": found.unknown,
         "envoy_messages": found.messages,
     }
-    stream = click.get_binary_stream("stdout")
+    stream = sys.stdout.buffer
     if output == "json":
         stream.write(msgspec.json.encode({"results": rows, "summary": summary}) + b"\n")
     else:

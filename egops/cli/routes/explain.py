@@ -43,8 +43,9 @@ PROTOCOLS = ("http/1.1", "http/1.0", "h2", "h3", "grpc")
 @output_option("text", "json", "jsonl")
 @source_options
 @click.pass_context
-def explain(
+def explain(  # noqa: PLR0917 - options as they come
     ctx: click.Context,
+    /,
     source: SourceOptions,
     words: tuple[str, ...],
     output: str,

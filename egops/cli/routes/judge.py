@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from egops.cli.listing import look, oddities
+from egops.cli.listing import look
 from egops.errors import EgopsError, InputError
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class Answered:
     bench: Bench
     differing: list[tuple[Bench, Verdict]]
 
-    def told(self, *, brief: bool, near: int) -> dict[str, Any]:
+    def told(self, *, brief: bool, near: int, hints: bool = True) -> dict[str, Any]:
         """Return the result as JSON, without `id` and `request`."""
-        result = self.bench.story.tell(self.verdict, brief=brief, near=near)
+        result = self.bench.story.tell(self.verdict, brief=brief, near=near, hints=hints)
         if self.differing:
             result["other_proxies"] = [
                 {
@@ -75,7 +75,8 @@ class Judges:
         self.snapshot, proxies = look(source, (), proxy=proxy)
         groups: dict[bytes, list[Proxy]] = {}
         for found in proxies:
-            groups.setdefault(_fingerprint(found), []).append(found)
+            key = _fingerprint(found) if len(proxies) > 1 else b""
+            groups.setdefault(key, []).append(found)
         self.benches: list[Bench] = []
         refused: EgopsError | None = None
         for members in groups.values():
@@ -89,7 +90,6 @@ class Judges:
             self.benches.append(Bench(names, members[0], walker, Story(walker)))
         if not self.benches and refused is not None:
             raise refused
-        oddities(bench.proxy for bench in self.benches)
         for bench in self.benches:
             if not bench.walker.how.version_known:
                 text = "the dump does not tell Envoy's version"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,16 +40,14 @@ def answer_one(
         click.echo("\n".join(_text(result, answered)))
     else:
         raw = msgspec.json.encode({"results": [result]} if output == "json" else result)
-        click.get_binary_stream("stdout").write(raw + b"\n")
+        sys.stdout.buffer.write(raw + b"\n")
     return int(ExitCode.OK if agrees else ExitCode.FINDINGS)
 
 
 def _prove(answered: Answered) -> dict[str, Any]:
     from egops.prove import prove
-    from egops.snapshot import Probe
 
-    raw = answered.bench.proxy.documents[Probe.CONFIG_DUMP]
-    return prove(raw, answered.verdict)
+    return prove(answered.bench.walker, answered.verdict)
 
 
 def _send(judges: Judges, answered: Answered) -> dict[str, Any]:

@@ -1,0 +1,225 @@
+"""Ask a real Envoy: run a replica of the dump's listener, send the request, compare."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from egops.envoy import Envoy, running
+from egops.errors import EgopsError
+from egops.xds.config_dump import plain
+from egops.xds.match_request import decode, encode
+from egops.xds.walk_action import upstream_host, upstream_path
+from egops.xds.walk_replica import AUTHORITY, DETAILS, HOST, PATH, ROUTE, replica
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from egops.xds.match_request import Request
+    from egops.xds.walk import Verdict, Walker
+
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an HTTP/1.1 server said; status None if it closed the connection."""
+
+    status: int | None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def prove(walker: Walker, verdict: Verdict) -> dict[str, Any]:
+    """Return whether a real Envoy agrees with a verdict, and what it did.
+
+    Raises:
+        EgopsError: there is no Envoy to ask, it refuses the tables, or HTTP/1 cannot tell.
+    """
+    assert verdict.listener is not None
+    with proving(walker, verdict.listener.name) as (server, port):
+        answer = ask(verdict.request, port)
+        version = orjson.loads(server.ask("/server_info")).get("version", "").split("/")
+    problem = difference(verdict, answer)
+    local = version[1] if len(version) > 1 else "?"
+    text = problem or f"Envoy {local} agrees: {_words(answer)}"
+    if local != walker.how.name and walker.how.version_known:
+        text += f" (the dump is from Envoy {walker.how.name})"
+    return {
+        "agrees": not problem,
+        "text": text,
+        "envoy": local,
+        "status": answer.status,
+        "details": answer.headers.get(DETAILS),
+        "location": answer.headers.get("location"),
+    }
+
+
+def _words(answer: Answer) -> str:
+    if answer.status is None:
+        return "it closes the connection"
+    return f"{answer.status} {answer.headers.get(DETAILS, '')}".strip()
+
+
+@contextlib.contextmanager
+def proving(walker: Walker, listener: str) -> Iterator[tuple[Envoy, int]]:
+    """Run a replica of one listener of a dump; yield it and its port.
+
+    Raises:
+        EgopsError: there is no Envoy, or it refuses the tables.
+    """
+    with tempfile.TemporaryDirectory(prefix="egops-prove-") as folder:
+        pipe = str(Path(folder) / "echo")
+        port = _free_port()
+        config = replica(walker, listener, port, pipe, certificate())
+        with running(config) as server:
+            yield server, port
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def certificate() -> tuple[str, str]:
+    """Return a certificate that lives for a day and its key, as PEM."""
+    import datetime  # noqa: PLC0415 - only proofs need it
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "egops replica")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, form, none)
+    return made.public_bytes(serialization.Encoding.PEM).decode(), pem.decode()
+
+
+# ------------------------------------------------------------------ the wire
+
+
+def wire(request: Request) -> bytes:
+    """Return the request as HTTP/1.1 bytes, nothing normalised."""
+    version = request.protocol.upper().encode()
+    lines = [request.method + b" " + request.target + b" " + version]
+    if request.authority is not None:
+        lines.append(b"host: " + request.authority)
+    lines += [name + b": " + value for name, value in request.headers]
+    lines.append(b"connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def ask(request: Request, port: int, address: str = "127.0.0.1") -> Answer:
+    """Return the answer to a request.
+
+    Raises:
+        EgopsError: the request is not HTTP/1.
+    """
+    if not request.protocol.startswith("http/1"):
+        raise EgopsError(
+            f"a request over {request.protocol} can't be sent",
+            hint="leave out --proto: routing is the same",
+        )
+    try:
+        sock = socket.create_connection((address, port), ANSWER_SECONDS)
+        with contextlib.closing(_secure(sock, request)) as stream:
+            stream.sendall(wire(request))
+            return read_answer(stream)
+    except OSError:
+        return Answer(None)
+
+
+def _secure(sock: socket.socket, request: Request) -> socket.socket:
+    if request.scheme != "https":
+        return sock
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if request.alpn:
+        context.set_alpn_protocols(list(request.alpn))
+    sni = request.sni
+    if sni is None:
+        sni = decode(request.authority or b"").partition(":")[0]
+    return context.wrap_socket(sock, server_hostname=sni or None)
+
+
+def read_answer(stream: socket.socket) -> Answer:
+    """Return status and headers of the first final answer on a stream."""
+    data = b""
+    while True:
+        while b"\r\n\r\n" not in data:
+            more = stream.recv(65536)
+            if not more:
+                return Answer(None)
+            data += more
+        top, _, data = data.partition(b"\r\n\r\n")
+        lines = top.decode("utf-8", "surrogateescape").split("\r\n")
+        status = int(lines[0].split(" ")[1])
+        if status >= 200 or status == 101:
+            pairs = (line.split(": ", 1) for line in lines[1:] if ": " in line)
+            return Answer(status, {name.lower(): value for name, value in pairs})
+
+
+# ------------------------------------------------------------------ the comparison
+
+
+def difference(verdict: Verdict, answer: Answer) -> str:
+    """Return in what the replica's answer contradicts a verdict, or nothing."""
+    said = answer.headers
+    if verdict.outcome == "unknown":
+        return ""
+    if verdict.outcome == "closed" or (verdict.status is None and verdict.outcome == "rejected"):
+        return "" if answer.status is None else f"Envoy answers {answer.status}"
+    if answer.status is None:
+        return f"Envoy closes the connection, not {verdict.outcome}"
+    took = said.get(ROUTE)
+    ours = str(verdict.route.index) if verdict.route is not None else None
+    if (PATH in said or took is not None) and took != ours:
+        return f"Envoy takes route {took} of {said.get(HOST)}, not {verdict.outcome} {ours}"
+    if PATH in said:
+        return _forwarded(verdict, said)
+    return _own_answer(verdict, answer)
+
+
+def _own_answer(verdict: Verdict, answer: Answer) -> str:
+    said = answer.headers
+    if verdict.status is not None and verdict.status != answer.status:
+        return f"Envoy answers {answer.status} ({said.get(DETAILS)}), not {verdict.status}"
+    if verdict.outcome == "redirect" and verdict.location != said.get("location"):
+        return f"Envoy redirects to {said.get('location')}, not {verdict.location}"
+    if verdict.outcome == "no_route" and said.get(DETAILS) != "route_not_found":
+        return f"Envoy says {said.get(DETAILS)}, not that there is no route"
+    return ""
+
+
+def _forwarded(verdict: Verdict, said: dict[str, str]) -> str:
+    assert verdict.route is not None
+    assert verdict.seen is not None
+    if verdict.outcome != "route":
+        return f"Envoy forwards it, not {verdict.outcome}"
+    action = plain(verdict.route.route.route) if verdict.route.route.route else {}
+    path, host = (
+        upstream_path(verdict.route, action, verdict.seen),
+        upstream_host(action, verdict.seen),
+    )
+    if encode(said[PATH]) != path:
+        return f"the backend gets path {said[PATH]}, not {decode(path)}"
+    if host is not None and encode(said.get(AUTHORITY, "")) != host:
+        return f"the backend gets host {said.get(AUTHORITY)}, not {decode(host)}"
+    return ""
