@@ -111,8 +111,7 @@ class Pods:
     def _no_proxy(self) -> str:
         if self._wanted.proxies:
             return f"no proxy pod is called {' or '.join(sorted(self._wanted.proxies))}"
-        where = f" of namespace {self._source.namespace}" if self._source.namespace else ""
-        return f"no proxy pod{where} was found"
+        return "no proxy pod was found"
 
     def _chosen(self, pods: list[Resource], notes: list[str]) -> list[Resource]:
         """Return at most `--max-pods` running proxies of each fleet."""
@@ -142,13 +141,7 @@ class Pods:
 
     def _is_asked_for(self, pod: Resource, fleet: str) -> bool:
         names = self._wanted.proxies
-        if names and not names & {fleet, pod.name, f"{pod.namespace}/{pod.name}"}:
-            return False
-        namespace = self._source.namespace
-        # a fleet of merged Gateways has no namespace: it may serve any
-        return (
-            not namespace or "/" not in fleet or namespace in (fleet.split("/")[0], pod.namespace)
-        )
+        return not names or bool(names & {fleet, pod.name, f"{pod.namespace}/{pod.name}"})
 
     # -------------------------------------------------------------- the work
 
