@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,8 @@ from egops.gatewayapi import (
 )
 from egops.listeners import every_listener
 from egops.snapshot import Probe, items, section, text
+from egops.xds import admin
+from egops.xds.config_dump import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     from egops.listeners import Listener
     from egops.snapshot import Proxy, Resource, Snapshot
-    from egops.xds import admin
+    from egops.xds.config_dump import SecretEntry
 
 CONTROL_PLANE_SECRETS = ("envoy-gateway", "envoy", "envoy-rate-limit")
 TLS_TYPE = "kubernetes.io/tls"
@@ -178,6 +181,44 @@ def live_leaves(proxy: Proxy) -> list[admin.Certificate]:
         for pair_ in proxy.certs.certificates
         if pair_.cert_chain and not is_control_plane(pair_.cert_chain[0])
     ]
+
+
+def dumped_leaves(proxy: Proxy) -> list[admin.Certificate]:
+    """Return the leaves of the secrets in a config dump, for where `/certs` was not read.
+
+    The dump shows what was sent: usually it is in use.
+    """
+    if not proxy.has(Probe.CONFIG_DUMP):
+        return []
+    found = []
+    for entry in proxy.config.secrets:
+        chain = sent_chain(entry)
+        if entry.state == "active" and chain:
+            leaf = chain[0]
+            names = [admin.SubjectAltName(dns=name) for name in leaf.dns_names]
+            found.append(
+                admin.Certificate(
+                    serial_number=leaf.serial,
+                    subject_alt_names=names,
+                    valid_from=leaf.not_before.isoformat(),
+                    expiration_time=leaf.not_after.isoformat(),
+                )
+            )
+    return [leaf for leaf in found if not is_control_plane(leaf)]
+
+
+def sent_chain(entry: SecretEntry) -> tuple[Certificate, ...]:
+    """Return the certificates in a secret of a config dump: a chain or a CA; empty if none."""
+    secret = plain(entry.secret)
+    for path in (("tls_certificate", "certificate_chain"), ("validation_context", "trusted_ca")):
+        source = section(secret, *path)
+        try:
+            pem = text(source, "inline_string").encode() or b64decode(text(source, "inline_bytes"))
+            if pem:
+                return read_chain(pem)
+        except (CertificateError, ValueError):
+            continue
+    return ()
 
 
 def control_plane_pairs(proxy: Proxy) -> list[admin.CertificatePair]:

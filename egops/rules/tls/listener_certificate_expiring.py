@@ -12,6 +12,7 @@ from egops.pki import (
     CERT_MANAGER,
     Deadline,
     deadline,
+    dumped_leaves,
     is_managed,
     listener_secrets,
     live_leaves,
@@ -37,7 +38,7 @@ WARN, FAIL = timedelta(days=30), timedelta(days=7)
     code="EGD-402",
     severity=Severity.ERROR,
     optional=(*OURS, SECRET, CERTIFICATE),
-    optional_probes=(Probe.CERTS,),
+    optional_probes=(Probe.CERTS, Probe.CONFIG_DUMP),
     since="0.1",
     ok="no listener certificate ends within 30 days",
 )
@@ -52,7 +53,11 @@ def listener_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
     Renew it. If cert-manager owns it, see why the renewal did not happen: the Certificate's status,
     its CertificateRequest and Order.
     """
-    live = [(proxy, leaf) for proxy in snapshot.proxies for leaf in live_leaves(proxy)]
+    live = [
+        (proxy, leaf)
+        for proxy in snapshot.proxies
+        for leaf in (live_leaves(proxy) if proxy.has(Probe.CERTS) else dumped_leaves(proxy))
+    ]
     secrets = listener_secrets(snapshot)
     if not live and not secrets:
         raise CannotJudge("neither Secrets of listeners nor certificates of proxies were read")
@@ -146,7 +151,7 @@ def _of_proxies(
             if left > timedelta(0)
             else "clients refuse the connection",
             evidence=(
-                f"/certs of {', '.join(short_name(each) for each, _ in holders)}: serial {serial}",
+                f"held by {', '.join(short_name(each) for each, _ in holders)}: serial {serial}",
                 f"valid until {end.astimezone(UTC).strftime('%Y-%m-%d %H:%M')} UTC",
             ),
             remedy=("renew it, and see that the proxies get the new one (EGD-406)",),

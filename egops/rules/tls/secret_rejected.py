@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from egops.certs import CertificateError, read_chain, same_serial
+from egops.certs import same_serial
 from egops.finding import Problem, Severity
 from egops.gatewayapi import DEPLOYMENT, ENVOY_GATEWAY, GATEWAY, GATEWAY_CLASS, SECRET, installs
+from egops.pki import sent_chain
 from egops.proxies import (
+    age,
     ago,
     counted,
     fleet_refs,
@@ -23,8 +24,7 @@ from egops.proxies import (
 from egops.refusals import SECRET as SECRET_KIND
 from egops.refusals import Refusal, refusals
 from egops.rules import rule
-from egops.snapshot import Location, Probe, section, text
-from egops.xds.config_dump import plain
+from egops.snapshot import Location, Probe
 from egops.xds.names import parse_secret
 
 if TYPE_CHECKING:
@@ -92,22 +92,9 @@ def _is_not_loaded(proxy: Proxy, name: str) -> bool:
     ]
     for entry in proxy.config.secrets:
         if entry.name == name and entry.state == "active":
-            sent = _first_serial(plain(entry.secret))
-            return bool(sent) and not any(same_serial(sent, serial) for serial in loaded)
+            sent = sent_chain(entry)
+            return bool(sent) and not any(same_serial(sent[0].serial, each) for each in loaded)
     return False
-
-
-def _first_serial(secret: object) -> str:
-    """Return the serial of the first certificate of a secret, or an empty string."""
-    for path in (("tls_certificate", "certificate_chain"), ("validation_context", "trusted_ca")):
-        source = section(secret, *path)
-        try:
-            pem = text(source, "inline_string").encode() or b64decode(text(source, "inline_bytes"))
-            if pem:
-                return read_chain(pem)[0].serial
-        except (CertificateError, ValueError):
-            continue
-    return ""
 
 
 def _failed_rotations(proxy: Proxy) -> Iterator[Refusal]:
@@ -131,6 +118,7 @@ def _problem(fleet: Fleet, name: str, found: list[Refusal], snapshot: Snapshot) 
         count = sum(r.count for r in rejecting)
         times = f"{count} time{'s' if count != 1 else ''}"
         message = f"{who} rejected {what} {times} since its start"
+        message += f", the last one {age(since, snapshot)} ago" if since else ""
     at = fleet.location(snapshot)
     return Problem(
         secret.at() if secret else Location(at.ref, at.path, at.origin, at.api_version, name),

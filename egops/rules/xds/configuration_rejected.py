@@ -8,6 +8,7 @@ from egops.finding import Problem, Severity
 from egops.gatewayapi import ENVOY_PATCH_POLICY, OURS
 from egops.proxies import (
     Fleet,
+    age,
     ago,
     counted,
     fleet_refs,
@@ -22,6 +23,8 @@ from egops.proxies import (
 from egops.refusals import CLUSTER, LISTENER, ROUTES, SECRET, Refusal, kind_of_type, nacks, refusals
 from egops.rules import rule
 from egops.snapshot import Location, Probe, items, section, text
+from egops.suspects import KINDS as SUSPECTS
+from egops.suspects import suspects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 @rule(
     code="EGD-441",
     severity=Severity.ERROR,
-    optional=(*OURS, ENVOY_PATCH_POLICY),
+    optional=(*OURS, ENVOY_PATCH_POLICY, *SUSPECTS),
     probes=(Probe.CONFIG_DUMP,),
     optional_probes=(
         Probe.STATS,
@@ -137,21 +140,24 @@ def _problem(case: Case, snapshot: Snapshot) -> Problem:
     if not case.current:
         total = sum(r.count for r in rejecting)
         message = f"{who} rejected {what} {total} time{'s' if total != 1 else ''} since its start"
+        last = max((r.since for r in rejecting if r.since), default=None)
+        message += f", the last one {age(last, snapshot)} ago" if last else ""
     else:
         message = f"{who} {verb(who, 'reject')} {what}" + (
             f", {ago(since, snapshot)}" if since else ""
         )
     patches = _patches(case, listener, snapshot)
+    blamed = [] if patches else suspects(case.reason, snapshot)
     return Problem(
         _location(case, listener, snapshot),
         message,
         impact=_impact(case, rejecting, what) if case.current else "",
         evidence=_evidence(case, rejecting),
-        why=_why(case, patches),
+        why=_why(case, patches, blamed),
         do_now=("do not restart, roll or scale these proxies",) if case.current else (),
-        remedy=_remedy(case, patches),
+        remedy=_remedy(case, patches, blamed),
         severity=None if case.current else Severity.INFO,
-        related=tuple(location_of(r.proxy) for r in rejecting) + tuple(p for p, _ in patches),
+        related=(*(location_of(r.proxy) for r in rejecting), *(p for p, _ in patches), *blamed),
         explains=EXPLAINED if case.current else (),
         explains_refs=fleet_refs(case.fleet, snapshot),
     )
@@ -199,19 +205,27 @@ def _evidence(case: Case, rejecting: list[Refusal]) -> tuple[str, ...]:
     return (*found, *case.said)
 
 
-def _why(case: Case, patches: list[tuple[Location, str]]) -> str:
+def _why(case: Case, patches: list[tuple[Location, str]], blamed: list[Location]) -> str:
     reason = f'"{case.reason}"' if case.reason else ""
-    whose = " and ".join(told for _, told in patches)
+    whose = " and ".join(told for _, told in patches) or " or ".join(map(_spelled, blamed))
     if whose and reason:
         return f"{whose}: {reason}"
     return reason or whose
 
 
-def _remedy(case: Case, patches: list[tuple[Location, str]]) -> tuple[str, ...]:
-    if patches:
-        at, told = patches[0]
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at.path)
-        return (f"correct {path.lstrip('.')} of {told.partition(',')[0]}, or delete that patch",)
+def _spelled(at: Location) -> str:
+    """Return `HTTPRoute shop/cart spec.rules[0].matches[1].path.value`."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at.path)
+    return f"{at.ref} {path.lstrip('.')}".strip()
+
+
+def _remedy(
+    case: Case, patches: list[tuple[Location, str]], blamed: list[Location]
+) -> tuple[str, ...]:
+    if patches and case.current:
+        return (f"correct {_spelled(patches[0][0])}, or delete that patch",)
+    if blamed and case.current:
+        return (f"correct {' or '.join(map(_spelled, blamed))}",)
     if not case.current:
         return ("nothing if it was repaired since; the log around that time tells what it was",)
     return (
