@@ -20,12 +20,13 @@ from egops.gatewayapi import (
     timestamp,
 )
 from egops.snapshot import Ref, entries, items, number, section, text
+from egops.spelling import closest, some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from egops.snapshot import Resource, Snapshot
+    from egops.snapshot import Kind, Resource, Snapshot
 
 BACKEND_KINDS = (SERVICE, SERVICE_IMPORT, BACKEND)
 GRANT_VERSION = "gateway.networking.k8s.io/v1beta1"
@@ -43,6 +44,14 @@ class Fault(NamedTuple):
 
 def fault_of(backend: ObjectRef, snapshot: Snapshot) -> Fault | None:
     """Return why a backendRef of a route does not resolve, as far as the objects tell."""
+    key = ("fault", backend.entry.resource.ref, backend.entry.path)
+    if key not in snapshot.derived:
+        snapshot.derived[key] = _fault(backend, snapshot)
+    found: Fault | None = snapshot.derived[key]
+    return found
+
+
+def _fault(backend: ObjectRef, snapshot: Snapshot) -> Fault | None:
     if backend.ref is None or backend.ref.kind not in BACKEND_KINDS:
         if _is_custom(backend, snapshot):
             return None
@@ -91,30 +100,30 @@ def _not_permitted(backend: ObjectRef, to: Ref, route: Resource) -> Fault:
 
 
 def _not_found(backend: ObjectRef, to: Ref, snapshot: Snapshot) -> Fault:
-    from difflib import get_close_matches  # noqa: PLC0415 - only when something is missing
-
-    names = [other.name for other in snapshot.all(to.kind) if other.namespace == to.namespace]
-    elsewhere = _namespaces_with(snapshot, to.kind).get(to.name, ())
-    close = get_close_matches(to.name, names, n=1)
-    evidence = [f"{to.kind.plural} in {to.namespace}: {_some(names)}"]
+    names, namespaces = names_of(snapshot, to.kind)
+    here, elsewhere = names.get(to.namespace, []), namespaces.get(to.name, [])
+    evidence = [f"{to.kind.plural} in {to.namespace}: {some(here)}"]
     remedy = [f"create {backend}"]
     if elsewhere:
-        evidence.append(f"{to.kind} {to.name} exists in {', '.join(sorted(elsewhere)[:5])}")
+        evidence.append(f"{to.kind} {to.name} exists in {some(elsewhere, 5)}")
         remedy.append("or set the namespace of the backendRef (another one needs a ReferenceGrant)")
-    if close:
-        remedy.insert(0, f"if {close[0]} is meant, correct the name of the backendRef")
+    if close := closest(to.name, here):
+        remedy.insert(0, f"if {close} is meant, correct the name of the backendRef")
     return Fault("BackendNotFound", f"{backend} does not exist", tuple(evidence), tuple(remedy))
 
 
-def _namespaces_with(snapshot: Snapshot, kind: Any) -> dict[str, set[str]]:
-    key = ("namespaces_with", kind)
+def names_of(snapshot: Snapshot, kind: Kind) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the names of a kind by namespace, and the namespaces by name."""
+    key = ("names_of", kind)
     if key not in snapshot.derived:
-        found: dict[str, set[str]] = {}
+        names: dict[str, list[str]] = {}
+        namespaces: dict[str, list[str]] = {}
         for resource in snapshot.all(kind):
-            found.setdefault(resource.name, set()).add(resource.namespace)
-        snapshot.derived[key] = found
-    kept: dict[str, set[str]] = snapshot.derived[key]
-    return kept
+            names.setdefault(resource.namespace, []).append(resource.name)
+            namespaces.setdefault(resource.name, []).append(resource.namespace)
+        snapshot.derived[key] = (names, namespaces)
+    found: tuple[dict[str, list[str]], dict[str, list[str]]] = snapshot.derived[key]
+    return found
 
 
 def _port_fault(backend: ObjectRef, found: Resource, route: Resource) -> Fault | None:
@@ -155,11 +164,6 @@ def _is_resolved(route: Resource, snapshot: Snapshot) -> bool:
     """Return whether the status says that every reference of the route resolves."""
     found = [condition(p.body, "ResolvedRefs") for p in our_parents(route, snapshot)]
     return bool(found) and all(c is not None and c.is_true and c.is_fresh(route) for c in found)
-
-
-def _some(names: list[str], most: int = 8) -> str:
-    shown = ", ".join(sorted(names)[:most]) or "none"
-    return f"{shown}, …" if len(names) > most else shown
 
 
 def ports(service: Resource) -> list[Mapping[str, Any]]:

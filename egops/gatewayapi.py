@@ -464,12 +464,38 @@ def is_attached_to_ours(route: Resource, snapshot: Snapshot) -> bool:
 
 def our_routes(snapshot: Snapshot, *kinds: Kind) -> list[Resource]:
     """Return the routes of these kinds (default: all kinds) that lead to a Gateway of ours."""
-    return [
-        route
-        for kind in kinds or ROUTE_KINDS
-        for route in snapshot.all(kind)
-        if is_attached_to_ours(route, snapshot)
-    ]
+    found: list[Resource] = []
+    for kind in kinds or ROUTE_KINDS:
+        key = ("our_routes", kind)
+        if key not in snapshot.derived:
+            snapshot.derived[key] = [
+                route for route in snapshot.all(kind) if is_attached_to_ours(route, snapshot)
+            ]
+        found += snapshot.derived[key]
+    return found
+
+
+class Use(NamedTuple):
+    """A backend that a route of ours uses: which rule, and with what weight."""
+
+    route: Resource
+    rule_index: int
+    backend: ObjectRef
+    weight: int
+    is_mirror: bool
+
+
+@per_snapshot
+def our_backends(snapshot: Snapshot) -> list[Use]:
+    """Return every backendRef of every route of ours, mirrors too."""
+    found = []
+    for route in our_routes(snapshot):
+        for index, entry in rules_of(route):
+            for backend in rule_backend_refs(entry):
+                weight = number(backend.entry.body, "weight", default=1)
+                found.append(Use(route, index, backend, weight, is_mirror=False))
+        found += [Use(route, -1, mirror, 1, is_mirror=True) for mirror in mirror_refs(route)]
+    return found
 
 
 GrantKey = tuple[str, str, str, str, str, str]

@@ -16,10 +16,8 @@ from egops.gatewayapi import (
     TLS_ROUTE,
     UDP_ROUTE,
     Condition,
-    backend_refs,
     installs,
-    mirror_refs,
-    our_routes,
+    our_backends,
 )
 from egops.rules import rule
 from egops.snapshot import items, section, text
@@ -74,10 +72,9 @@ def backend_invalid(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _used(snapshot: Snapshot) -> dict[Ref, list[Ref]]:
     used: dict[Ref, list[Ref]] = {}
-    for route in our_routes(snapshot):
-        for backend in (*backend_refs(route), *mirror_refs(route)):
-            if backend.ref and backend.ref.kind == BACKEND:
-                used.setdefault(backend.ref, []).append(route.ref)
+    for use in our_backends(snapshot) if snapshot.all(BACKEND) else ():
+        if use.backend.ref and use.backend.ref.kind == BACKEND:
+            used.setdefault(use.backend.ref, []).append(use.route.ref)
     return used
 
 

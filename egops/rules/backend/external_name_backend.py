@@ -15,9 +15,7 @@ from egops.gatewayapi import (
     TCP_ROUTE,
     TLS_ROUTE,
     UDP_ROUTE,
-    backend_refs,
-    mirror_refs,
-    our_routes,
+    our_backends,
     running_version,
 )
 from egops.rules import rule
@@ -50,13 +48,15 @@ def external_name_backend(snapshot: Snapshot) -> Iterator[Problem]:
     configuration (`extensionApis.enableBackend: true`).
     """
     frozen = _freezes(running_version(snapshot))
-    for route in our_routes(snapshot):
-        for backend in (*backend_refs(route), *mirror_refs(route)):
-            service = snapshot.get(backend.ref) if backend.ref else None
-            if service is None or service.kind != SERVICE:
-                continue
-            if text(service.spec, "type") != "ExternalName":
-                continue
+    outside = {
+        service.ref: service
+        for service in snapshot.all(SERVICE)
+        if text(service.spec, "type") == "ExternalName"
+    }
+    for use in our_backends(snapshot) if outside else ():
+        backend = use.backend
+        service = outside.get(backend.ref) if backend.ref else None
+        if service is not None:
             host = text(service.spec, "externalName")
             yield Problem(
                 backend.entry.at("name"),

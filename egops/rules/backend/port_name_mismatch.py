@@ -18,9 +18,8 @@ from egops.gatewayapi import (
     TLS_ROUTE,
     UDP_ROUTE,
     ObjectRef,
-    backend_refs,
     is_young,
-    our_routes,
+    our_backends,
 )
 from egops.rules import rule
 from egops.snapshot import items, text
@@ -56,15 +55,15 @@ def port_name_mismatch(snapshot: Snapshot) -> Iterator[Problem]:
     if not snapshot.knows(ENDPOINT_SLICE):
         raise CannotJudge("no EndpointSlice in the input")
     told: set[tuple[Ref, int | None]] = set()
-    for route in our_routes(snapshot):
-        for backend in backend_refs(route):
-            service = snapshot.get(backend.ref) if backend.ref else None
-            if service is None or service.kind != SERVICE or (service.ref, backend.port) in told:
-                continue
-            told.add((service.ref, backend.port))
-            port = service_port(service, backend)
-            if port is not None and (problem := _problem(service, port, backend, snapshot)):
-                yield problem
+    for use in our_backends(snapshot):
+        backend = use.backend
+        if use.is_mirror or backend.ref is None or (backend.ref, backend.port) in told:
+            continue
+        told.add((backend.ref, backend.port))
+        service = snapshot.get(backend.ref) if backend.ref.kind == SERVICE else None
+        port = service_port(service, backend) if service else None
+        if service and port and (problem := _problem(service, port, backend, snapshot)):
+            yield problem
 
 
 def _problem(

@@ -20,17 +20,16 @@ from egops.gatewayapi import (
     TLS_ROUTE,
     UDP_ROUTE,
     ObjectRef,
-    backend_refs,
     condition,
     grants,
     is_young,
-    our_routes,
+    our_backends,
     per_snapshot,
     running_version,
 )
 from egops.listeners import selects
 from egops.rules import rule
-from egops.snapshot import SourceType, items, number, section, text
+from egops.snapshot import SourceType, items, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,16 +76,12 @@ def service_without_endpoints(snapshot: Snapshot) -> Iterator[Problem]:
 def _used(snapshot: Snapshot) -> dict[Ref, list[ObjectRef]]:
     """Return the Services that accepted routes of ours send traffic to, with who refers to them."""
     used: dict[Ref, list[ObjectRef]] = {}
-    for route in our_routes(snapshot):
-        if not is_accepted(route, snapshot):
+    for use in our_backends(snapshot):
+        ref = use.backend.ref
+        if ref is None or ref.kind != SERVICE or use.is_mirror or not use.weight:
             continue
-        for backend in backend_refs(route):
-            if backend.ref is None or backend.ref.kind != SERVICE:
-                continue
-            if number(backend.entry.body, "weight", default=1) == 0:
-                continue
-            if grants(snapshot, route, backend.ref):
-                used.setdefault(backend.ref, []).append(backend)
+        if grants(snapshot, use.route, ref) and is_accepted(use.route, snapshot):
+            used.setdefault(ref, []).append(use.backend)
     return used
 
 

@@ -14,9 +14,11 @@ from egops.gatewayapi import (
     HTTP_ROUTE,
     OURS,
     SERVICE,
+    TCP_ROUTE,
+    TLS_ROUTE,
+    UDP_ROUTE,
     ObjectRef,
-    backend_refs,
-    our_routes,
+    our_backends,
 )
 from egops.policies import policies_on
 from egops.rules import rule
@@ -37,7 +39,7 @@ PLAIN_PROTOCOLS = {"http", "kubernetes.io/h2c", "kubernetes.io/ws", "grpc", "tcp
     code="EGD-305",
     severity=Severity.WARNING,
     reads=(HTTP_ROUTE, GATEWAY, SERVICE, BACKEND_TLS_POLICY),
-    optional=(*OURS, GRPC_ROUTE, BACKEND),
+    optional=(*OURS, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE, BACKEND),
     since="0.1",
     ok="every backend port that looks like TLS is spoken to with TLS",
 )
@@ -55,14 +57,16 @@ def tls_port_without_tls(snapshot: Snapshot) -> Iterator[Problem]:
     `appProtocol: http`, or name the port `http`.
     """
     told = set()
-    for route in our_routes(snapshot, HTTP_ROUTE, GRPC_ROUTE):
-        for backend in backend_refs(route):
-            if backend.ref is None or (backend.ref, backend.port) in told:
-                continue
-            told.add((backend.ref, backend.port))
-            found = snapshot.get(backend.ref)
-            if found is not None and (problem := _problem(backend, found, snapshot)):
-                yield problem
+    for use in our_backends(snapshot):
+        backend = use.backend
+        if use.route.kind not in (HTTP_ROUTE, GRPC_ROUTE) or use.is_mirror:
+            continue
+        if backend.ref is None or (backend.ref, backend.port) in told:
+            continue
+        told.add((backend.ref, backend.port))
+        found = snapshot.get(backend.ref)
+        if found is not None and (problem := _problem(backend, found, snapshot)):
+            yield problem
 
 
 def _problem(backend: ObjectRef, found: Resource, snapshot: Snapshot) -> Problem | None:

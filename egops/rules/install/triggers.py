@@ -24,9 +24,9 @@ from egops.gatewayapi import (
     SERVICE,
     TCP_ROUTE,
     X_LISTENER_SET,
-    backend_refs,
     installs,
     our_ancestors,
+    our_backends,
     our_classes,
     our_gateways,
     our_routes,
@@ -100,13 +100,10 @@ def stuck_addresses(snapshot: Snapshot) -> Iterator[Location]:
 
 def external_names(snapshot: Snapshot) -> Iterator[Location]:
     """Yield the backendRefs to Services of type ExternalName."""
-    for route in our_routes(snapshot):
-        for backend in backend_refs(route):
-            service = snapshot.get(backend.ref) if backend.ref else None
-            if service is None or service.kind != SERVICE:
-                continue
-            if text(service.spec, "type") == "ExternalName":
-                yield backend.entry.at()
+    outside = {s.ref for s in snapshot.all(SERVICE) if text(s.spec, "type") == "ExternalName"}
+    for use in our_backends(snapshot) if outside else ():
+        if use.backend.ref in outside:
+            yield use.backend.entry.at()
 
 
 def absent_kinds(snapshot: Snapshot) -> Iterator[Location]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from egops import conditions
+from egops.backends import names_of
 from egops.finding import Problem, Severity
 from egops.gatewayapi import (
     BACKEND,
@@ -25,6 +25,7 @@ from egops.gatewayapi import (
 from egops.policies import POLICY_KINDS, Selector, selected, target_refs, target_selectors
 from egops.rules import rule
 from egops.snapshot import SourceType, items, text
+from egops.spelling import closest, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,20 +82,18 @@ def _target_problem(policy: Resource, target: ObjectRef, snapshot: Snapshot) -> 
         return _section_problem(policy, target, found, snapshot)
     if not snapshot.knows(ref.kind):
         return None
-    others = snapshot.all(ref.kind)
-    here = [other.name for other in others if other.namespace == ref.namespace]
-    there = sorted(other.namespace for other in others if other.name == ref.name)
+    names, namespaces = names_of(snapshot, ref.kind)
+    here, there = names.get(ref.namespace, []), sorted(namespaces.get(ref.name, []))
     remedy = [f"create {ref}, or correct the target"]
-    if close := get_close_matches(ref.name, here, n=1):
-        remedy.insert(0, f"if {close[0]} is meant, correct the name of the target")
+    if close := closest(ref.name, here):
+        remedy.insert(0, f"if {close} is meant, correct the name of the target")
     if there:
         remedy.insert(0, f"move the policy to namespace {there[0]}, where {ref.name} is")
     return Problem(
         target.entry.at("name"),
         f"its target {ref} does not exist",
         evidence=(
-            f"{ref.kind.plural} in {ref.namespace or 'the cluster'}: "
-            f"{', '.join(sorted(here)[:8]) or 'none'}",
+            f"{ref.kind.plural} in {ref.namespace or 'the cluster'}: {some(here)}",
             *_told(policy, snapshot),
         ),
         remedy=tuple(remedy),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from egops.backends import names_of
 from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import (
     GATEWAY,
@@ -24,6 +24,7 @@ from egops.gatewayapi import (
 )
 from egops.listeners import Listener, our_listeners
 from egops.rules import rule
+from egops.spelling import closest, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,19 +82,17 @@ def _problem(parent: ObjectRef, snapshot: Snapshot) -> Problem | None:
 
 def _missing(parent: ObjectRef, snapshot: Snapshot) -> Problem:
     assert parent.ref
-    others = snapshot.all(parent.ref.kind)
-    names = sorted(f"{other.namespace}/{other.name}" for other in others)
-    here = [other.name for other in others if other.namespace == parent.namespace]
-    there = sorted(other.namespace for other in others if other.name == parent.name)
+    names, namespaces = names_of(snapshot, parent.ref.kind)
+    here, there = names.get(parent.namespace, []), sorted(namespaces.get(parent.name, []))
     remedy = [f"create {parent}"]
-    if close := get_close_matches(parent.name, here, n=1):
-        remedy.insert(0, f"if {close[0]} is meant, correct the name of the parentRef")
+    if close := closest(parent.name, here):
+        remedy.insert(0, f"if {close} is meant, correct the name of the parentRef")
     if there:
         remedy.insert(0, f"if the one in {there[0]} is meant, set namespace: {there[0]}")
     return Problem(
         parent.entry.at("name"),
         f"{parent} does not exist",
-        evidence=(f"{parent.ref.kind.plural}: {', '.join(names[:8]) or 'none'}",),
+        evidence=(f"{parent.ref.kind.plural} in {parent.namespace}: {some(here)}",),
         remedy=tuple(remedy),
         settled=not is_young(parent.entry.resource, snapshot),
         explains=("EGD-240", "EGD-243", "EGD-341"),
