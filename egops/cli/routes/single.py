@@ -28,7 +28,7 @@ def answer_one(
     import msgspec
 
     answered = judges.judge(request)
-    result = {"id": 1, "request": _spec(request), **answered.told(**limits)}
+    result = {"id": 1, "request": spec_of(request), **answered.told(**limits)}
     agrees = True
     if prove:
         result["proof"] = _prove(answered)
@@ -56,7 +56,8 @@ def _send(judges: Judges, answered: Answered) -> dict[str, Any]:
     return send(judges.snapshot, answered.bench.proxy, answered.verdict)
 
 
-def _spec(request: Request) -> dict[str, Any]:
+def spec_of(request: Request) -> dict[str, Any]:
+    """Return a request in the form of the contract."""
     from egops.xds.match_request import decode
 
     headers: dict[str, Any] = {}
