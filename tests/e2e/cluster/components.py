@@ -123,6 +123,8 @@ state = "{RUN}/containerd"
     conf_dir = "{STATE}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      Root = "{RUN}/runc"              # not beside another containerd's
 """
 
 
@@ -194,7 +196,8 @@ def pid_of(name: str) -> int | None:
         groups = Path(f"/proc/{pid}/cgroup").read_text()
     except (OSError, ValueError):
         return None
-    return pid if f"/{CGROUP}" in groups else None
+    ours = any(CGROUP in line.split("/") for line in groups.splitlines())
+    return pid if ours else None
 
 
 def forget_dead() -> None:

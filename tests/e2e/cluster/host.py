@@ -143,6 +143,16 @@ def unmount_all() -> None:
         sh("umount", "-l", point, check=False)
 
 
+def remove_shim_sockets() -> None:
+    """Remove the sockets of our containers' shims: their folder is the same for everybody."""
+    for note in RUN.glob("containerd/**/address"):
+        Path(note.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
+    shared = Path("/run/containerd")
+    for empty in (shared / "s", shared):
+        with suppress(OSError):
+            empty.rmdir()
+
+
 def save_kernel_settings() -> None:
     """Remember the machine's settings before the kubelet changes them."""
     if (STATE / "kernel.json").exists():

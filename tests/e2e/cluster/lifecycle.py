@@ -106,6 +106,7 @@ def down() -> float:
     host.stop_tracked("")
     host.unmount_all()
     host.net_down()
+    host.remove_shim_sockets()
     host.restore_kernel_settings()
     for folder in (STATE, RUN):
         shutil.rmtree(folder, ignore_errors=True)
