@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egops.accesslog import Entry, parse, recent, share
 from egops.finding import Confidence, Problem, Severity, Unjudged
-from egops.gatewayapi import BY_GROUP_KIND, GWAPI, HTTP_ROUTE_FILTER, backend_refs
+from egops.gatewayapi import BY_GROUP_KIND, EG, GWAPI, HTTP_ROUTE_FILTER, backend_refs
 from egops.proxies import fleets, location_of, short_name, unanswered
 from egops.snapshot import Probe, Ref, SourceType, items, number, section, text
 from egops.xds.config_dump import plain
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 QUIET = timedelta(seconds=60)
 LATEST = timedelta(seconds=120)  # what has not failed for so long is no matter of now
 SHOWN = 3
+GROUPS = (GWAPI, EG, "")  # of the objects that clusters are made for
 
 
 class Group(NamedTuple):
@@ -156,10 +157,8 @@ def route_of(name: str, snapshot: Snapshot) -> tuple[Resource, int] | None:
 
 
 def _find(kind: str, namespace: str, name: str, snapshot: Snapshot) -> Resource | None:
-    for (_, known), value in BY_GROUP_KIND.items():
-        if known == kind:
-            return snapshot.get(Ref(value, namespace if value.namespaced else "", name))
-    return None
+    known = next((k for g in GROUPS if (k := BY_GROUP_KIND.get((g, kind)))), None)
+    return snapshot.get(Ref(known, namespace, name)) if known else None
 
 
 def owner_location(name: str, proxy: Proxy, snapshot: Snapshot) -> Location:

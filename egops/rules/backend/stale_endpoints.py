@@ -49,12 +49,15 @@ def stale_endpoints(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     to 1.2.1 kept endpoints of pods that were gone. Restarting Envoy Gateway sends them anew.
     """
     require(snapshot, ENDPOINT_SLICE, SERVICE)
+    wanted: dict[str, Expected | None] = {}
     for fleet in fleets(snapshot.proxies):
         proxies = [proxy for proxy in fleet.proxies if proxy.has(Probe.CLUSTERS)]
         differing: dict[str, list[tuple[Proxy, Difference]]] = {}
         for proxy in proxies:
             for status in proxy.clusters.cluster_statuses:
-                found = _difference(status, snapshot)
+                if status.name not in wanted:
+                    wanted[status.name] = _expected(status.name, snapshot)
+                found = _difference(status, wanted[status.name])
                 if found is not None and (found.extra or found.missing):
                     differing.setdefault(status.name, []).append((proxy, found))
         for name, pairs in sorted(differing.items()):
@@ -85,34 +88,47 @@ def _services(name: str, snapshot: Snapshot) -> list[ObjectRef | Ref] | None:
             return None
 
 
-def _difference(status: ClusterStatus, snapshot: Snapshot) -> Difference | None:
-    services = _services(status.name, snapshot)
+class Expected(NamedTuple):
+    """What the EndpointSlices of a cluster's Services have."""
+
+    known: set[str]
+    ready: set[str]
+    virtual: set[str]  # the Services' own addresses
+    changed: datetime | None
+
+
+def _expected(name: str, snapshot: Snapshot) -> Expected | None:
+    """Return what a cluster should have; None if its endpoints come from elsewhere."""
+    services = _services(name, snapshot)
     if not services:
         return None
-    known, ready, virtual = set(), set(), set()
-    changed = None
+    found = Expected(set(), set(), set(), None)
     for entry in services:
         ref = entry if isinstance(entry, Ref) else entry.ref
         service = snapshot.get(ref) if ref else None
         if service is None or ref is None or text(service.spec, "type") == "ExternalName":
             return None
-        virtual |= {text(service.spec, "clusterIP"), *map(str, entries(service.spec, "clusterIPs"))}
+        found.virtual.update(
+            {text(service.spec, "clusterIP"), *map(str, entries(service.spec, "clusterIPs"))}
+        )
         weight = 1 if isinstance(entry, Ref) else entry.entry.body.get("weight", 1)
         addresses, serving, at = _addresses(ref, snapshot)
-        known |= addresses
-        ready |= serving if weight else set()
-        changed = max(filter(None, (changed, at)), default=None)
-    hosts = {
-        host.address.socket_address.address
-        for host in status.host_statuses
-        if not is_draining(host) or host.address.socket_address.address not in known
-    }
-    if hosts & virtual:  # routingType Service: kube-proxy balances
+        found.known.update(addresses)
+        found.ready.update(serving if weight else ())
+        found = found._replace(changed=max(filter(None, (found.changed, at)), default=None))
+    return found
+
+
+def _difference(status: ClusterStatus, expected: Expected | None) -> Difference | None:
+    if expected is None:
+        return None
+    draining = {h.address.socket_address.address for h in status.host_statuses if is_draining(h)}
+    hosts = {h.address.socket_address.address for h in status.host_statuses} - draining
+    if hosts & expected.virtual:  # routingType Service: kube-proxy balances
         return None
     families = {":" in host for host in hosts} or {False}
-    missing = {address for address in ready - hosts if (":" in address) in families}
-    draining = {h.address.socket_address.address for h in status.host_statuses if is_draining(h)}
-    return Difference(sorted(hosts - known - draining), sorted(missing - draining), changed)
+    missing = {each for each in expected.ready - hosts if (":" in each) in families}
+    return Difference(sorted(hosts - expected.known), sorted(missing - draining), expected.changed)
 
 
 def _addresses(service: Ref, snapshot: Snapshot) -> tuple[set[str], set[str], datetime | None]:
