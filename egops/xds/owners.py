@@ -289,8 +289,19 @@ def chain_owner(chain: FilterChain) -> GatewayListener | PortName | Owner | None
 
 
 def cluster_owner(cluster: Cluster, fleet: str = "") -> Owner | Conflict | Own | None:
-    """Return the rule, backend or policy of a cluster; `fleet` is the key of the own fleet."""
+    """Return the rule, backend or policy of a cluster; `fleet` is the key of the own fleet.
+
+    A name that looks like a URL's counts only if the cluster really goes to that host: who calls
+    it, `callers` of `egops.xds.references` tells.
+    """
+    found = names.parse_cluster(cluster.name, fleet)
+    if isinstance(found, names.UrlCluster):
+        host = f'"{found.host}"'.encode()
+        return Own(_URL.format(found)) if host in bytes(cluster.load_assignment) else None
     return _cluster_owner(cluster.name, cluster.metadata, fleet)
+
+
+_URL = "URL {0.host}:{0.port}"
 
 
 def cluster_name_owner(name: str, fleet: str = "") -> Owner | Own | None:
@@ -314,7 +325,7 @@ def cluster_name_owner(name: str, fleet: str = "") -> Owner | Own | None:
         case names.OwnCluster() as found:
             return Own(found.purpose)
         case names.UrlCluster() as found:
-            return Own(f"URL {found.host}:{found.port}")
+            return Own(_URL.format(found))
         case _:
             return None
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from egops.xds import owners
+from egops.xds import names, owners
 from egops.xds.config_dump import LoadAssignment, LocalityEndpoints, lenient
 from egops.xds.owners import Conflict, Own, Owner
+from egops.xds.references import callers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +111,7 @@ class ClusterRow(Struct, frozen=True, gc=False):
     own: str | UnsetType = UNSET
     last_updated: str = field(default="", name="lastUpdated")
     proxy: str = ""
+    callers: tuple[Owner, ...] | UnsetType = UNSET  # of a URL that policies name
 
     HEADERS: ClassVar = ("NAME", "TYPE", "STATE", "ENDPOINTS", "OWNER")
     WIDE: ClassVar = ("LB", "TLS", "OUTLIER", "HEALTH-CHECK", "SINCE")
@@ -122,6 +124,8 @@ class ClusterRow(Struct, frozen=True, gc=False):
             which = f" backend {backend}" if backend is not None and backend >= 0 else ""
             what = "" if role in ("rule", "backendRef") else f" {role}"
             return f"{self.owner}{which}{what}".rstrip()
+        if self.callers:
+            return ",".join(str(caller) for caller in self.callers)
         if self.conflict is not UNSET:
             return "<conflict>"
         return f"<{self.own}>" if self.own is not UNSET else "<none>"
@@ -149,6 +153,12 @@ def cluster_rows(
         total, healthy = counts.get(endpoint.cluster, (0, 0))
         counts[endpoint.cluster] = total + 1, healthy + endpoint.is_healthy
     known = dump.has_endpoints or statuses is not None
+    urls = [
+        entry.cluster.name
+        for entry in dump.clusters
+        if isinstance(names.parse_cluster(entry.cluster.name), names.UrlCluster)
+    ]
+    calling = callers(dump, urls) if urls else {}
     fleet = dump.local_cluster_name
     for entry in dump.clusters:
         cluster = entry.cluster
@@ -170,6 +180,7 @@ def cluster_rows(
             own,
             entry.last_updated,
             proxy,
+            calling.get(cluster.name) or UNSET,
         )
 
 
