@@ -61,12 +61,16 @@ class _State(Struct, gc=False):
 
 
 class _Listener(Struct, gc=False):
-    name: str = ""
     active_state: _State | None = None
 
 
 class _Listeners(Struct, gc=False):
+    static_listeners: list[_State] = []
     dynamic_listeners: list[_Listener] = []
+
+
+class _Named(Struct, gc=False):
+    name: str = ""
 
 
 class Evidence:
@@ -109,13 +113,15 @@ class Evidence:
 
     @cached_property
     def _listeners(self) -> list[tuple[frozenset[Pair], bytes]]:
-        return [
-            (self._gateways.get(entry.name, frozenset()), bytes(entry.active_state.listener))
-            for name, raw in self.dump.raw_sections()
-            if name == "ListenersConfigDump"
-            for entry in (lenient(raw, _Listeners) or _Listeners()).dynamic_listeners
-            if entry.active_state is not None
-        ]
+        found = []
+        for name, raw in self.dump.raw_sections():
+            if name == "ListenersConfigDump":
+                section = lenient(raw, _Listeners) or _Listeners()
+                dynamic = [entry.active_state for entry in section.dynamic_listeners]
+                found += [
+                    state.listener for state in (*section.static_listeners, *dynamic) if state
+                ]
+        return [(self._gateways.get(_name(raw), frozenset()), bytes(raw)) for raw in found]
 
     def listeners(self, scope: Scope) -> Iterator[bytes]:
         """Yield the raw listeners in a scope."""
@@ -141,14 +147,18 @@ class Evidence:
         if not (scope.everything or scope.routes):
             used |= {name for chain in self.chains(scope) for name in chain.clusters}
         for entry in self.dump.clusters:
-            if entry.state == "static":
-                continue
             owner = owners.cluster_owner(entry.cluster)
+            if entry.state == "static" and not isinstance(owner, Owner):
+                continue  # Envoy Gateway's own
             owned = isinstance(owner, Owner) and (
                 owner.kind, owner.namespace, owner.name
             ) in scope.routes  # fmt: skip
             if scope.everything or owned or entry.cluster.name in used:
                 yield entry.cluster
+
+
+def _name(raw: Raw) -> str:
+    return (lenient(raw, _Named) or _Named()).name
 
 
 # ------------------------------------------------------------------ kinds of traces
