@@ -62,7 +62,7 @@ def board_questions(
             yield Question(name, panel["title"], target["refId"], expand(target["expr"], values))
     for annotation in board["annotations"]["list"]:
         expr = expand(annotation["expr"], values)
-        yield Question(name, f"annotation {annotation['name']}", "", expr, alert=True)
+        yield Question(name, f"annotation {annotation['name']}", "", expr)
 
 
 def rule_questions(groups: Sequence[Mapping[str, Any]]) -> Iterator[Question]:

@@ -150,7 +150,7 @@ class Verifier:
             return self._gone(metric, name)
         for matcher in selector.matchers:
             if self._count(str(selector.without(matcher.label))):
-                return self._label(selector, matcher.label, metric)
+                return self._label(selector, matcher.label)
         shown = ", ".join(str(matcher) for matcher in selector.matchers)
         return Verdict.QUIET, f"no series of {name} has {shown}", ""
 
@@ -162,17 +162,14 @@ class Verifier:
                 return Verdict.BLIND, gone, metric.source.fix
         return Verdict.QUIET, f"{name} existed and has no series now", ""
 
-    def _label(
-        self, selector: Selector, label: str, metric: Metric | None
-    ) -> tuple[Verdict, str, str]:
+    def _label(self, selector: Selector, label: str) -> tuple[Verdict, str, str]:
         has = self._count(str(selector.without(label).having(label)))
         name = selector.name or selector.pattern
         if label in _TARGET_LABELS and not has:
             fix = f"make the scrape add the label {label}"
             return Verdict.BLIND, f"series of {name} have no label {label}", fix
         wanted = ", ".join(str(one) for one in selector.matchers if one.label == label)
-        birth = metric.birth if metric is not None and metric.birth != ALWAYS else ""
-        more = f" (it is born with {birth})" if birth else ""
+        more = ": none was counted so far" if label in _COUNTED_LABELS else ""
         return Verdict.QUIET, f"no series of {name} has {wanted}{more}", ""
 
     def _no_rules(self, metric: Metric) -> tuple[Verdict, str, str]:
@@ -249,6 +246,8 @@ class Verifier:
 
 _RANK = {Verdict.QUIET: 0, Verdict.DATA: 0, Verdict.BLIND: 1, Verdict.ERROR: 2}
 _TARGET_LABELS = frozenset({"job", "namespace", "pod", "instance", "container"})
+# a counter gets a series with such a label when the first event of that kind is counted
+_COUNTED_LABELS = frozenset({"status", "reason", "err_type", "envoy_response_code_class"})
 _OUR_RULES = "gateway:envoy_.+|runner:watchable_.+"
 _SIGNS = {
     "Envoy": re.compile(r"/stats/prometheus"),
