@@ -8,7 +8,7 @@ import ssl
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -16,6 +16,8 @@ from egops.envoy import Envoy, running
 from egops.errors import EgopsError
 from egops.xds.config_dump import plain
 from egops.xds.match_request import decode, encode
+from egops.xds.match_table import without_port
+from egops.xds.walk import is_address
 from egops.xds.walk_action import upstream_host, upstream_path
 from egops.xds.walk_replica import AUTHORITY, DETAILS, HOST, PATH, ROUTE, replica
 
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
     from egops.xds.walk import Verdict, Walker
 
 ANSWER_SECONDS = 5.0
+
+
+class Readable(Protocol):
+    """A socket, or what stands for one."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return the next bytes; none at the end."""
 
 
 @dataclass(frozen=True)
@@ -148,18 +157,28 @@ def ask(request: Request, port: int, address: str = "127.0.0.1") -> Answer:
 def _secure(sock: socket.socket, request: Request) -> socket.socket:
     if request.scheme != "https":
         return sock
+    return client_context(request).wrap_socket(sock, server_hostname=server_name(request) or None)
+
+
+def client_context(request: Request) -> ssl.SSLContext:
+    """Return TLS settings for a request; certificates are not judged."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if request.alpn:
         context.set_alpn_protocols(list(request.alpn))
-    sni = request.sni
-    if sni is None:
-        sni = decode(request.authority or b"").partition(":")[0]
-    return context.wrap_socket(sock, server_hostname=sni or None)
+    return context
 
 
-def read_answer(stream: socket.socket) -> Answer:
+def server_name(request: Request) -> str:
+    """Return the server name that the client sends, empty for none: addresses are none."""
+    if request.sni is not None:
+        return request.sni
+    host = decode(without_port(request.authority or b"")).rstrip(".")
+    return "" if is_address(host) else host
+
+
+def read_answer(stream: Readable) -> Answer:
     """Return status and headers of the first final answer on a stream."""
     data = b""
     while True:

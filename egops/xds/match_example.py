@@ -123,16 +123,23 @@ def _fulfil_header(spec: HeaderSpec, sketch: Sketch) -> None:
     name = spec.name.lower()
     value = _header_value(spec)
     if name == ":method":
-        if value is not None and not spec.invert_match:
-            sketch.method = value
-        elif spec.invert_match and sketch.method == value:
-            sketch.method = "POST" if value != "POST" else "GET"
+        _fulfil_method(spec, value, sketch)
     elif name in (":authority", "host"):
         if value is not None and not spec.invert_match:
             sketch.authority = value
-    elif name.startswith(":"):
-        return
-    elif spec.invert_match:
+    elif not name.startswith(":"):
+        _fulfil_field(spec, name, value, sketch)
+
+
+def _fulfil_method(spec: HeaderSpec, value: str | None, sketch: Sketch) -> None:
+    if value is not None and not spec.invert_match:
+        sketch.method = value
+    elif spec.invert_match and sketch.method == value:
+        sketch.method = "POST" if value != "POST" else "GET"
+
+
+def _fulfil_field(spec: HeaderSpec, name: str, value: str | None, sketch: Sketch) -> None:
+    if spec.invert_match:
         # absent fulfils only inverted presence; any other inverted matcher wants another value
         if value is not None and not spec.treat_missing_header_as_empty:
             sketch.headers.setdefault(name, f"not-{value}")

@@ -100,9 +100,10 @@ def _holds(item: Any, char: str) -> bool:
         return bool(value[0] <= ord(char) <= value[1])
     if kind is op.CATEGORY:
         name = str(value)
-        return {
+        kinds = {
             "CATEGORY_DIGIT": char.isdigit(),
             "CATEGORY_WORD": char.isalnum() or char == "_",
             "CATEGORY_SPACE": char.isspace(),
-        }.get(name, False)
+        }
+        return kinds.get(name, False)
     return False

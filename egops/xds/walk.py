@@ -376,14 +376,15 @@ def _connection(request: Request, chains: Chains) -> Connection:
     sni = request.sni or ""
     if tls and request.sni is None:
         host = decode(without_port(request.authority or b"")).rstrip(".")
-        sni = "" if _is_address(host) else host
+        sni = "" if is_address(host) else host
     alpn = request.alpn or (("h2",) if request.protocol == "h2" else ("http/1.1",))
     bound = listener.address.socket_address.address
     local = "" if bound in ("0.0.0.0", "::") else bound  # noqa: S104 - compared, not bound
     return Connection(tls, sni, alpn, request.source, destination=local, port=listener.port)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Return whether a host is an IP address: those are no server names."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:

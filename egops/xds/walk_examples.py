@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from egops.xds.match_example import authority_of, sketches
-from egops.xds.walk import Verdict, Walker, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from egops.xds.match_request import Request
     from egops.xds.match_table import Compiled, Host, Table
+    from egops.xds.walk import Verdict, Walker, Way
 
 
 class Spot(NamedTuple):

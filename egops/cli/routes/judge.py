@@ -71,6 +71,7 @@ class Judges:
                 "manifests alone do not tell what Envoy does with a request",
                 hint="name an Envoy: --config-dump FILE, --admin URL or a cluster",
             )
+        self.source = source
         self.snapshot: Snapshot
         self.snapshot, proxies = look(source, (), proxy=proxy)
         groups: dict[bytes, list[Proxy]] = {}

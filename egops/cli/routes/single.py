@@ -51,9 +51,9 @@ def _prove(answered: Answered) -> dict[str, Any]:
 
 
 def _send(judges: Judges, answered: Answered) -> dict[str, Any]:
-    from egops.send import send
+    from egops.gather.send import send
 
-    return send(judges.snapshot, answered.bench.proxy, answered.verdict)
+    return send(judges.source, answered.bench.proxy, answered.verdict)
 
 
 def spec_of(request: Request) -> dict[str, Any]:
