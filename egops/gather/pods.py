@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from egops.gatewayapi import fleet_key, is_proxy
@@ -13,7 +14,7 @@ from egops.gather.portforward import Exec, PortForward
 from egops.snapshot import ControlPlane, Probe, Proxy, items, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from egops.gather import Progress, SourceOptions, Wanted
     from egops.gather.api import Api
@@ -149,7 +150,8 @@ class Pods:
         if self._proxies:
             self._progress.start(envoy.PROXIES, len(self._proxies))
         for draft in self._proxies:
-            if self._is_down(draft, self._of_proxy, envoy.PROXIES):
+            if self._is_down(draft, self._of_proxy):
+                self._progress.advance(envoy.PROXIES)
                 continue
             asker = self._asker(draft, self._source.admin_port)
             if self._of_proxy & set(envoy.FIRST):
@@ -158,40 +160,47 @@ class Pods:
                 )
                 self._workers.submit(work)
             if Probe.PROXY_LOG in self._of_proxy:
-                self._submit_log(draft, Probe.PROXY_LOG, "envoy")
+                self._workers.submit(self._log_reader(draft, Probe.PROXY_LOG, "envoy"))
 
     def _ask_gateways(self) -> None:
-        if self._gateways:
-            self._progress.start(GATEWAYS, len(self._gateways))
+        works: list[Callable[[], None]] = []
         for draft in self._gateways:
-            if self._is_down(draft, self._of_gateway, GATEWAYS):
+            if self._is_down(draft, self._of_gateway):
                 continue
             if Probe.METRICS in self._of_gateway:
                 asker = self._asker(draft, controlplane.METRICS_PORT)
-                work = controlplane.metrics_reader(
-                    draft, asker, self._of_gateway, self._source, self._workers
+                works.append(
+                    controlplane.metrics_reader(
+                        draft, asker, self._of_gateway, self._source, self._workers
+                    )
                 )
-                self._workers.submit(work)
             if Probe.EG_CONFIG_DUMP in self._of_gateway:
                 asker = self._asker(draft, controlplane.ADMIN_PORT)
-                self._workers.submit(controlplane.config_reader(draft, asker))
+                works.append(controlplane.config_reader(draft, asker))
             if Probe.EG_LOG in self._of_gateway:
-                self._submit_log(draft, Probe.EG_LOG, "envoy-gateway")
+                works.append(self._log_reader(draft, Probe.EG_LOG, "envoy-gateway"))
+        if works:
+            self._progress.start(GATEWAYS, len(works))
+        for work in works:
+            self._workers.submit(partial(self._counted, work))
+
+    def _counted(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
             self._progress.advance(GATEWAYS)
 
-    def _submit_log(self, draft: Draft, probe: Probe, container: str) -> None:
+    def _log_reader(self, draft: Draft, probe: Probe, container: str) -> Callable[[], None]:
         assert draft.pod is not None
-        pod, lines = draft.pod, self._source.log_lines
-        self._workers.submit(
-            lambda: controlplane.read_log(self._api, draft, pod, probe, (container, lines))
-        )
+        tail = (container, self._source.log_lines)
+        return partial(controlplane.read_log, self._api, draft, draft.pod, probe, tail)
 
-    def _is_down(self, draft: Draft, probes: Iterable[Probe], source: str) -> bool:
+    @staticmethod
+    def _is_down(draft: Draft, probes: Iterable[Probe]) -> bool:
         phase = text(draft.pod.status, "phase") if draft.pod else ""
         if phase in ("Running", ""):
             return False
         draft.fail(probes, f"the pod is {phase}")
-        self._progress.advance(source)
         return True
 
     def _asker(self, draft: Draft, port: int) -> Asker:
