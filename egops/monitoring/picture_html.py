@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from egops.monitoring.picture import Line, PanelPicture, Picture
 
 MOST_LINES = 20
-HEIGHT, LEFT, BOTTOM, TOP = 150, 52, 18, 6
+HEIGHT, LEFT, BOTTOM, TOP = 150, 66, 18, 6
 COLUMN = 57  # units of a drawing for each of the 24 columns, so that letters are equally large
 _HUES = ("#3274d9", "#e0752d", "#37872d", "#b877d9", "#c4162a", "#1f9e9e", "#b8860b", "#8f3bb8")
 _COLORS = {
@@ -35,8 +35,9 @@ header p{margin:2px 0;color:var(--soft)}
 .row{display:grid;grid-template-columns:repeat(24,1fr);gap:8px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:4px;padding:8px 10px;
 min-width:0;overflow:hidden}
-.card h3{font-size:13px;margin:0 0 4px;font-weight:600}
-.card h3 a{color:var(--soft);font-weight:400;text-decoration:none;float:right}
+.card h3{font-size:13px;margin:0 0 4px;font-weight:600;display:flex;
+justify-content:space-between;gap:6px}
+.card h3 a{color:var(--soft);font-weight:400;text-decoration:none}
 .card p.why{color:var(--soft);font-size:11.5px;margin:6px 0 0}
 .none{color:var(--soft);padding:14px 0;text-align:center}
 .bad{color:#d0342c}
@@ -46,7 +47,7 @@ font-weight:600;min-width:0}
 .stat small{display:block;font-size:11px;font-weight:400}
 table{border-collapse:collapse;width:100%;font-size:12px}
 th,td{text-align:left;padding:2px 6px;border-bottom:1px solid var(--line);word-break:break-word}
-code{font-size:.95em}
+code{font-size:.95em;word-break:break-word}
 svg{width:100%;height:auto;display:block}
 svg text{fill:var(--soft);font:10px system-ui,sans-serif}
 .axis{stroke:var(--line)}

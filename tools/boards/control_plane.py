@@ -12,6 +12,8 @@ from boards.layout import (
     Board,
     Query,
     Variable,
+    born,
+    counted,
     graph,
     note,
     stat_panel,
@@ -80,15 +82,18 @@ AVAILABILITY = [
     ),
     stat_panel(
         "Recovered panics in 24 h",
-        "Growth of `watchable_panics_recovered_total`. Each is an update that was lost while "
-        "everything still looks healthy. The very first panic of a series is born as 1 and is "
-        "not counted here; the alert EnvoyGatewayPanicRecovered does see it. Empty: none so far, "
-        "or Envoy Gateway before 1.3, which has no such metric and crashes instead.",
-        Query(f"sum(increase(watchable_panics_recovered_total{{{S}}}[24h]))", "panics"),
+        "Each is an update that was lost while everything still looks healthy; the first one, "
+        "with which the counter is born, is counted too. Envoy Gateway before 1.3 has no such "
+        "metric and crashes instead.",
+        Query(
+            f"{counted('watchable_panics_recovered_total', S, '24h')} "
+            f"and on () count(watchable_depth{{{S}}})",
+            "panics",
+        ),
         unit="none",
         decimals=0,
         steps=ZERO_IS_GOOD,
-        no_value="none",
+        no_value="Envoy Gateway is not scraped",
         runbook="EnvoyGatewayPanicRecovered",
     ),
     stat_panel(
@@ -121,7 +126,7 @@ CRASHES = [
         "How to read the panic panels",
         "A panic in a runner is caught and the update it was handling is **lost**: the last good "
         "configuration stays, pods stay Ready, Gateways stay Programmed. A counter that never "
-        "fired does not exist, so **the first panic shows as a line that begins, not as a rise**. "
+        "fired does not exist and is born as 1: **the first panic has a line of its own** below. "
         "Find the object changed last, revert it, then `egops doctor --only EGD-141`. Do not "
         "restart Envoys: they would lose the last good configuration.",
     ),
@@ -132,6 +137,10 @@ CRASHES = [
         Query(
             f"sum by (runner, message) (increase(watchable_panics_recovered_total{{{S}}}{R}))",
             "{{runner}} {{message}}",
+        ),
+        Query(
+            born("watchable_panics_recovered_total", S, "runner, message"),
+            "first of {{runner}} {{message}}",
         ),
         steps=ZERO_IS_GOOD,
         no_value="no panic so far",

@@ -64,6 +64,25 @@ class Panel:
     content: str = ""
 
 
+def counted(metric: str, selector: str, window: str) -> str:
+    """Return an expression for how often a lazily born counter counted in a window.
+
+    Such a counter is born as 1, which `increase()` does not see: series that are new in the window
+    count with their value, the others with their growth.
+    """
+    series = f"{metric}{{{selector}}}"
+    return (
+        f"(sum(increase({series}[{window}]) and {series} offset {window}) or vector(0)) + "
+        f"(sum({series} unless {series} offset {window}) or vector(0))"
+    )
+
+
+def born(metric: str, selector: str, by: str) -> str:
+    """Return an expression for the first counts of a lazily born counter, at the time of each."""
+    series = f"{metric}{{{selector}}}"
+    return f"sum by ({by}) ({series} unless {series} offset $__rate_interval)"
+
+
 def stat_panel(title: str, description: str, *queries: Query, **how: Any) -> Panel:
     """Return a panel with one big number for each series, now."""
     how = {"width": 4, "height": 5} | how

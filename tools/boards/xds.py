@@ -13,6 +13,7 @@ from boards.layout import (
     Board,
     Query,
     Variable,
+    born,
     graph,
     stat_panel,
     table_panel,
@@ -150,12 +151,13 @@ REJECTED = [
     ),
     graph(
         "Rejections counted by Envoy Gateway",
-        "The same event seen from the other end, by type of resource (1.9 and later). A first "
-        "rejection is born as 1 and shows as a line that begins.",
+        "The same event seen from the other end, by type of resource (1.9 and later). The first "
+        "rejection, with which the counter is born, has a line of its own.",
         Query(
             f"sum by (nodeID, typeURL) (increase(xds_nack_total{{{NODE}}}{R}))",
             "{{nodeID}} {{typeURL}}",
         ),
+        Query(born("xds_nack_total", NODE, "nodeID, typeURL"), "first of {{nodeID}} {{typeURL}}"),
         steps=ZERO_IS_GOOD,
         no_value="no rejection so far, or before 1.9",
         width=12,
