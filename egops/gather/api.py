@@ -27,7 +27,7 @@ JSON = "application/json"
 PAGE = 500
 AGAIN = frozenset({429, 500, 502, 503, 504})
 TRIES = 4  # of a request that is told to come back
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 30.0  # seconds, in all; who is told to wait longer gives up at once
 DISCOVERY = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
     for version in ("v2", "v2beta1")
@@ -62,14 +62,17 @@ class Api:
             AccessError: the credentials are not accepted.
             UnreachableError: nobody answered, or no API server.
         """
+        waited = 0.0
         for attempt in range(1, TRIES + 1):
             answer = self._once(path, query, accept, last=attempt > 1)
             if answer is None:
                 continue
             allowed = TRIES if answer.status == 429 else 2
-            if answer.status not in AGAIN or attempt >= allowed:
+            wait = pause(answer.headers.get("retry-after", ""), attempt)
+            if answer.status not in AGAIN or attempt >= allowed or waited + wait > LONGEST_PAUSE:
                 return self._body(answer, path)
-            self.calls.sleep(_pause(answer, attempt))
+            self.calls.sleep(wait)
+            waited += wait
         raise AssertionError("the last try returns or raises")
 
     def _once(self, path: str, query: Query, accept: str, *, last: bool) -> Answer | None:
@@ -244,11 +247,9 @@ def _proxy(config: Any) -> dict[str, Any]:
     return options
 
 
-def _pause(answer: Answer, attempt: int) -> float:
-    """Return how long to wait: as told, within reason, else a little more each time."""
-    told = answer.headers.get("retry-after", "")
-    seconds = float(told) if told.isdigit() else 0.25 * 2**attempt
-    return min(seconds, LONGEST_PAUSE)
+def pause(told: str, attempt: int) -> float:
+    """Return how long to wait: as `Retry-After` says in seconds, else a little more each time."""
+    return float(told) if told.isdecimal() else 0.25 * 2**attempt
 
 
 _WHO = re.compile(r'User "([^"]+)" cannot (\w+) resource "([^"]+)"(?: in API group "([^"]*)")?')

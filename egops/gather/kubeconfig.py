@@ -145,7 +145,7 @@ def _line(exc: BaseException) -> str:
 def _paths(given: str) -> list[str]:
     if given:
         if not Path(given).expanduser().is_file():
-            raise InputError(f"the kubeconfig {given} does not exist")
+            raise InputError(f"the kubeconfig {given} is no file")
         return [str(Path(given).expanduser())]
     named = os.environ.get("KUBECONFIG") or "~/.kube/config"
     paths = [Path(path).expanduser() for path in named.split(os.pathsep) if path]
@@ -155,7 +155,7 @@ def _paths(given: str) -> list[str]:
 def _load(configuration: Any, paths: list[str], source: SourceOptions) -> tuple[str, Any]:
     if not paths:
         named = os.environ.get("KUBECONFIG") or "~/.kube/config"
-        raise InputError(f"no kubeconfig: {named} does not exist", hint=f"name one, {OFFLINE}")
+        raise InputError(f"no kubeconfig: {named} is no file", hint=f"name one, {OFFLINE}")
     merger = KubeConfigMerger(os.pathsep.join(paths))  # type: ignore[no-untyped-call]
     config = _plain(merger.config) if merger.config is not None else {}
     contexts = {_plain(entry).get("name"): _plain(entry) for entry in config.get("contexts") or []}

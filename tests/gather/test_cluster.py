@@ -28,6 +28,7 @@ from egops.gatewayapi import (
     TLS_ROUTE,
 )
 from egops.gather import Wanted, gather
+from egops.gather.api import pause
 from egops.gather.lists import LAST_APPLIED
 from egops.snapshot import Kind, Probe, Ref, Snapshot
 from tests.gather.api_server import ApiServer, Request, api_server, named
@@ -333,6 +334,22 @@ def test_told_so_for_ever_it_gives_up(api: ApiServer, tmp_path: Path) -> None:
         HTTP_ROUTE: f"{api.url} answered 429: slow down"
     }
     assert api.paths().count(ROUTES) == 4
+
+
+def test_told_to_wait_for_long_it_gives_up_at_once(api: ApiServer, tmp_path: Path) -> None:
+    api.handlers[ROUTES] = lambda request: request.status(429, "slow down", Retry_After="600")
+    start = time.monotonic()
+    assert "429" in read(api, tmp_path, HTTP_ROUTE).unread[HTTP_ROUTE]
+    assert time.monotonic() - start < 5
+    assert api.paths().count(ROUTES) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("", 0.5), ("-3", 0.5), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.5)],
+)
+def test_the_pause_is_as_told_in_seconds(told: str, seconds: float) -> None:
+    assert pause(told, 1) == seconds
 
 
 @pytest.mark.parametrize("failures", [1, 9])

@@ -58,7 +58,7 @@ def test_a_kubeconfig_that_is_not_usable_stops_with_one_line(
 
 
 def test_a_kubeconfig_that_does_not_exist_stops(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone does not exist"):
+    with pytest.raises(InputError, match=r"gone is no file"):
         services(SourceOptions(kubeconfig=str(tmp_path / "gone")))
 
 
