@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class SourceOptions:
     """Where to look, as the user said it. Nothing said means: the cluster of the kubeconfig.
 
-    `files` may hold `-` for standard input, folders and globs. `config_dumps` likewise are files or
+    `files` may hold `-` for standard input, folders and globs, or be one bundle. `config_dumps` likewise are files or
     `-`. `admin` are URLs of Envoy admin ports. Files, dumps and URLs combine; with a cluster they
     don't.
     """
@@ -36,7 +36,7 @@ class SourceOptions:
     context: str = ""
     as_user: str = ""
     as_groups: tuple[str, ...] = ()
-    namespace: str = ""  # of the objects looked at; empty for all
+    namespace: str = ""  # read alone where listing all namespaces is forbidden
     request_timeout: float = 10.0  # seconds, for each request
     timeout: float = 0.0  # seconds, for all of it; 0 for none
     via: str = "port-forward"  # or `exec`
