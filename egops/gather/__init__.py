@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class SourceOptions:
     """Where to look, as the user said it. Nothing said means: the cluster of the kubeconfig.
 
-    `files` may hold `-` for standard input, folders and globs, or be one bundle. `config_dumps` likewise are files or
-    `-`. `admin` are URLs of Envoy admin ports. Files, dumps and URLs combine; with a cluster they
-    don't.
+    `files` may hold `-` for standard input, folders and globs, or be one bundle. `config_dumps`
+    likewise are files or `-`. `admin` are URLs of Envoy admin ports. Files, dumps and URLs combine;
+    with a cluster they don't.
     """
 
     files: tuple[str, ...] = ()
