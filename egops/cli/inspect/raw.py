@@ -31,6 +31,10 @@ def raw(source: SourceOptions, filters: Filters, section: str, output: str) -> N
 
     SECTION is bootstrap, clusters, endpoints, listeners, routes, secrets or ecds. The result is a
     dump again: other commands read it with --config-dump.
+
+    \b
+    egops inspect raw > dump.json
+    egops inspect raw listeners --proxy envoy-gateway-system/envoy-edge-public-7c9f
     """
     wanted = section.lower().removesuffix("configdump").replace("_", "")
     if wanted and wanted not in SECTIONS:

@@ -42,6 +42,11 @@ def proxies(source: SourceOptions, filters: Filters, output: str) -> None:
     """List the Envoy proxies: fleet, versions, how much each holds, what is not in use.
 
     EG is the earliest Envoy Gateway release that can have made the configuration.
+
+    \b
+    egops inspect proxies
+    egops inspect proxies -o wide                 with the Gateways they serve
+    egops inspect proxies --admin http://127.0.0.1:19000
     """
     from egops.snapshot import Probe
     from egops.xds.view.proxies import ProxyRow, proxy_row
@@ -185,7 +190,12 @@ def clusters(source: SourceOptions, filters: Filters, output: str) -> None:
 @output_option(*OUTPUTS)
 @source_options
 def endpoints(source: SourceOptions, filters: Filters, output: str) -> None:
-    """List the endpoints of each cluster, their health, and the backendRef they come from."""
+    """List the endpoints of each cluster, their health, and the backendRef they come from.
+
+    \b
+    egops inspect endpoints --unhealthy -o wide   with the reason
+    egops inspect endpoints --route shop/cart/0
+    """
     from egops.snapshot import Probe
     from egops.xds.view.clusters import EndpointRow, endpoint_rows
 
@@ -224,7 +234,8 @@ def secrets(source: SourceOptions, filters: Filters, output: str) -> None:
     """List the secrets: subject, names and dates of certificates; never a key.
 
     \b
-    egops inspect secrets -o wide
+    egops inspect secrets -o wide                 with alternative names and issuers
+    egops inspect secrets --warming               what listeners and clusters wait for
     """
     from egops.xds.view.secrets import SecretRow, secret_rows
 
@@ -245,6 +256,9 @@ def filters(source: SourceOptions, filters: Filters, output: str) -> None:
 
     ROUTES counts the routes that switch a filter on or configure it; `all` means that it always
     acts. The owner is what the filter's name tells.
+
+    \b
+    egops inspect filters --port 443
     """
     from egops.xds.view.filters import FilterRow, filter_rows
 
