@@ -1,6 +1,8 @@
 """The upgrade rules, one line each, in order of code."""
 
 UPGRADE_MODULES: tuple[str, ...] = (
+    "upgrade.rejected_by_new_crd",
+    "upgrade.field_pruned",
     "upgrade.listener_ports_vanish",
     "upgrade.empty_alpn_list",
     "upgrade.passive_health_check_lost",
