@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -271,6 +272,22 @@ def test_a_vm_rule_is_made_for_a_vm_alert_that_selects_all_by_default() -> None:
     install(cluster, ALERTS, "victoria-metrics")
 
     assert cluster.objects["VMRule", "vm", NAME]["spec"]["groups"] == ALERTS.groups
+
+
+def test_empty_fields_that_the_server_added_are_no_difference_and_a_label_is() -> None:
+    cluster = MemoryCluster({"VMRule", "Namespace"})
+    cluster.put("VMAlert", "vm", "main", spec={"selectAllByDefault": True})
+    install(cluster, ALERTS, "victoria-metrics")
+    spec = copy.deepcopy(cluster.objects["VMRule", "vm", NAME]["spec"])
+    for group in spec["groups"]:
+        for rule in group["rules"]:
+            rule["record" if "alert" in rule else "alert"] = ""
+    cluster.objects["VMRule", "vm", NAME]["spec"] = spec
+
+    assert kinds(install(cluster, ALERTS, "victoria-metrics")) == {Action.NONE}
+
+    spec["groups"][0]["rules"][0]["labels"]["mine"] = "yes"
+    assert kinds(install(cluster, ALERTS, "victoria-metrics")) == {Action.UPDATE}
 
 
 def test_a_vm_rule_beside_our_prometheus_rule_is_refused() -> None:

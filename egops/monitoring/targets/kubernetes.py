@@ -155,12 +155,24 @@ def _readable(value: Any) -> Any:
 
 
 def _covers(live: Any, wanted: Any) -> bool:
-    """Return whether everything wanted is there; what the API server added does not count."""
+    """Return whether everything wanted is there; defaults that the API server added don't count.
+
+    Inside lists only empty fields may be added: a VMRule gets `record: ""` in each alert, but a
+    label that somebody added to a rule is an edit.
+    """
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
             key in live and _covers(live[key], value) for key, value in wanted.items()
         )
-    return bool(live == wanted)
+    return bool(without_empty(live) == without_empty(wanted))
+
+
+def without_empty(thing: Any) -> Any:
+    """Return plain data without fields that say nothing."""
+    if isinstance(thing, dict):
+        kept = {key: without_empty(value) for key, value in thing.items()}
+        return {key: value for key, value in kept.items() if value not in ("", None, {}, [])}
+    return [without_empty(one) for one in thing] if isinstance(thing, list) else thing
 
 
 def _projected(live: Any, wanted: Any) -> Any:
@@ -170,4 +182,4 @@ def _projected(live: Any, wanted: Any) -> Any:
         for key in ("data", "spec"):
             shown |= {key: live[key]} if key in live and key not in wanted else {}
         return shown
-    return live
+    return without_empty(live)
