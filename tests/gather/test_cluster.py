@@ -277,7 +277,7 @@ def test_all_lists_take_as_long_as_the_slowest(api: ApiServer, tmp_path: Path) -
     start = time.monotonic()
     snapshot = read(api, tmp_path, *kinds)
     assert len(snapshot.resources) == len(kinds)
-    assert time.monotonic() - start < 1.5  # one after the other would take 3 s
+    assert time.monotonic() - start < 2.5  # one after the other would take 3 s
 
 
 # ------------------------------------------------------------------ what can't be read
@@ -402,7 +402,7 @@ def test_one_list_that_drips_is_unread_when_its_time_is_up(api: ApiServer, tmp_p
     api.handlers[ROUTES] = lambda request: request.drip(20)
     start = time.monotonic()
     snapshot = read(api, tmp_path, HTTP_ROUTE, SERVICE, request_timeout=1.0)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 10
     assert snapshot.unread == {HTTP_ROUTE: f"no answer from {api.url} within 1 s"}
     assert snapshot.all(SERVICE)
 
@@ -467,7 +467,7 @@ def test_a_server_that_never_answers_stops_within_one_request(
     start = time.monotonic()
     with pytest.raises(UnreachableError, match=r"no answer from .* within 1 s"):
         read(api, tmp_path, *kinds, request_timeout=1.0, concurrency=1)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 10
     release.set()
 
 
@@ -480,7 +480,7 @@ def test_what_is_known_when_the_time_is_up_is_kept(api: ApiServer, tmp_path: Pat
     api.handlers[ROUTES] = lambda _: release.wait(20) or None
     start = time.monotonic()
     snapshot = read(api, tmp_path, HTTP_ROUTE, SERVICE, timeout=1.0)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 10
     release.set()
     assert snapshot.timed_out
     assert snapshot.unread == {HTTP_ROUTE: "timed out after 1 s"}

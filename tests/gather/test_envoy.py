@@ -163,7 +163,7 @@ def test_a_url_that_never_answers_stops_in_time() -> None:
         start = time.monotonic()
         with pytest.raises(UnreachableError, match="no answer"):
             ask(url, *PROXY_PROBES)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10
         release.set()
 
 
@@ -172,7 +172,7 @@ def test_a_url_that_drips_stops_in_time() -> None:
         start = time.monotonic()
         with pytest.raises(UnreachableError, match="no answer"):
             ask(url, Probe.STATS)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10
 
 
 def chunks(request: Request, piece: bytes, count: int, pause: float) -> None:
@@ -192,7 +192,7 @@ def test_chunks_that_drip_stop_in_time() -> None:
         start = time.monotonic()
         with pytest.raises(UnreachableError, match="no answer"):
             ask(url, Probe.STATS)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10
 
 
 def test_a_long_answer_gets_the_time_it_needs() -> None:
@@ -222,7 +222,7 @@ def test_headers_that_drip_stop_in_time() -> None:
         start = time.monotonic()
         with pytest.raises(UnreachableError, match="no answer"):
             ask(url, Probe.STATS)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10
 
 
 def test_the_time_of_the_command_bounds_urls_too() -> None:

@@ -58,7 +58,7 @@ def test_cutting_ends_requests_under_way_and_refuses_new_ones() -> None:
         calls.cut()
         thread.join(5)
         release.set()
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 5
         assert len(raised) == 1
         with pytest.raises(CutError):
             fetch(pool, url, calls, 5.0)

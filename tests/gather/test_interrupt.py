@@ -50,7 +50,7 @@ def test_ctrl_c_ends_the_requests_under_way(how: str, tmp_path: Path) -> None:
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 5
         release.set()
     assert process.returncode == 130
     assert output.splitlines() == ["started", "[]"]

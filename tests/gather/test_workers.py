@@ -47,9 +47,9 @@ def test_so_many_run_at_once_and_no_more() -> None:
 def test_work_for_later_holds_up_nobody() -> None:
     order: list[str] = []
     with Workers(1) as workers:
+        start = time.monotonic()
         workers.submit(lambda: order.append("later"), delay=0.3)
         workers.submit(lambda: order.append("now"))
-        start = time.monotonic()
         assert workers.wait(5)
         assert time.monotonic() - start >= 0.3
     assert order == ["now", "later"]
