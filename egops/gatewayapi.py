@@ -320,6 +320,13 @@ def our_gateways(snapshot: Snapshot) -> list[Resource]:
     ]
 
 
+def unseen(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the evidence that weakens `does not exist` where only files were read."""
+    if snapshot.source.type is SourceType.CLUSTER:
+        return ()
+    return ("judged from the input alone: what is not in it may exist in the cluster",)
+
+
 # ------------------------------------------------------------------ routes
 
 

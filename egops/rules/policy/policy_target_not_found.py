@@ -21,6 +21,7 @@ from egops.gatewayapi import (
     ObjectRef,
     is_young,
     our_ancestors,
+    unseen,
 )
 from egops.policies import POLICY_KINDS, Selector, selected, target_refs, target_selectors
 from egops.rules import rule
@@ -95,6 +96,7 @@ def _target_problem(policy: Resource, target: ObjectRef, snapshot: Snapshot) -> 
         evidence=(
             f"{ref.kind.plural} in {ref.namespace or 'the cluster'}: {some(here)}",
             *_told(policy, snapshot),
+            *unseen(snapshot),
         ),
         remedy=tuple(remedy),
         settled=not is_young(policy, snapshot),

@@ -28,6 +28,7 @@ from egops.gatewayapi import (
     our_parents,
     our_routes,
     running_version,
+    unseen,
 )
 from egops.rules import rule
 
@@ -94,6 +95,9 @@ def _problem(
     path = (fault.field,) if fault.field and fault.field in backend.entry.body else ()
     evidence = [*fault.evidence, *map(conditions.told, refused)]
     confidence = Confidence.HIGH
+    if fault.reason in ("BackendNotFound", "RefNotPermitted") and (caveat := unseen(snapshot)):
+        evidence += caveat
+        confidence = Confidence.MEDIUM
     if not refused and (good := _contradicts(route, snapshot)):
         evidence.append(f"the route's status lags or knows better: {conditions.told(good)}")
         confidence = Confidence.MEDIUM

@@ -21,6 +21,7 @@ from egops.gatewayapi import (
     ObjectRef,
     is_young,
     parent_refs,
+    unseen,
 )
 from egops.listeners import Listener, our_listeners
 from egops.rules import rule
@@ -92,7 +93,10 @@ def _missing(parent: ObjectRef, snapshot: Snapshot) -> Problem:
     return Problem(
         parent.entry.at("name"),
         f"{parent} does not exist",
-        evidence=(f"{parent.ref.kind.plural} in {parent.namespace}: {some(here)}",),
+        evidence=(
+            f"{parent.ref.kind.plural} in {parent.namespace}: {some(here)}",
+            *unseen(snapshot),
+        ),
         remedy=tuple(remedy),
         settled=not is_young(parent.entry.resource, snapshot),
         explains=("EGD-240", "EGD-243", "EGD-341"),
