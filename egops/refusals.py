@@ -8,7 +8,7 @@ accepted, or if the log shows a refusal after the last success (`update_time`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ class Refusal:
     port: int = 0  # container port of a listener
     serving: bool = True  # an older version is in use
     current: bool = True
+    is_over: bool = False  # proven: the log covers the last success and has no refusal after it
     count: int = 0  # the counter since the proxy started
     evidence: str = ""
 
@@ -49,11 +50,11 @@ def refusals(proxy: Proxy) -> list[Refusal]:
     if proxy.has(Probe.STATS):
         logged = log_refusals(proxy.log) if proxy.has(Probe.PROXY_LOG) else []
         named = any(refusal.kind == LISTENER for refusal in found)
-        found += [
-            refusal
-            for refusal in _counted(proxy, logged)
-            if not (named and refusal.kind == LISTENER)
-        ]
+        for refusal in _counted(proxy, logged):
+            if refusal.kind != LISTENER or not proxy.has(Probe.CONFIG_DUMP):
+                found.append(refusal)
+            elif not named:  # no error_state: it was accepted since
+                found.append(replace(refusal, current=False, is_over=True))
     return found
 
 
@@ -127,6 +128,7 @@ def _counted(proxy: Proxy, logged: list[Logged]) -> Iterator[Refusal]:
             last.at if last else None,
             serving=not _never_accepted(stats, base),
             current=current,
+            is_over=not current and _covers(proxy, stats.get(f"{base}.update_time")),
             count=int(value),
             evidence=str(rise) if rise else f"{name} {value:g} since the proxy started",
         )
@@ -141,6 +143,15 @@ def _counter(name: str) -> tuple[str, str, str] | None:
 
 def _never_accepted(stats: Stats, base: str) -> bool:
     return stats.get(f"{base}.update_success") == 0
+
+
+def _covers(proxy: Proxy, accepted: float | None) -> bool:
+    """Return whether the log reaches back to the last success (milliseconds since the epoch)."""
+    if not proxy.has(Probe.PROXY_LOG) or not accepted:
+        return False
+    first = _STAMP.search(proxy.log)
+    begin = moment(first[1]) if first else None
+    return begin is not None and begin.timestamp() * 1000 <= accepted
 
 
 def _is_ahead(proxy: Proxy, kind: str, base: str, stats: Stats) -> bool:
@@ -175,6 +186,9 @@ class Logged:
     at: datetime | None
 
 
+_STAMP = re.compile(
+    r"(?:^\[|\"start_time\":\")(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*)", re.MULTILINE
+)
 _TYPES = {
     "listener.v3.Listener": LISTENER,
     "cluster.v3.Cluster": CLUSTER,

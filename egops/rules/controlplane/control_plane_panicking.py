@@ -75,8 +75,8 @@ def _problem(
         remedy=("upgrade Envoy Gateway",)
         if over
         else (
-            "repair or remove the object that was changed last (a route without status is the first "
-            "suspect), then upgrade Envoy Gateway",
+            "repair or remove the object that was changed last (first suspect: a route "
+            "without status), then upgrade Envoy Gateway",
             "report the stack trace of `observed a panic` in its log",
         ),
         severity=Severity.INFO if over else Severity.WARNING if unknown else None,

@@ -69,22 +69,20 @@ def secret_rejected(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
 
 
 def _refused(proxy: Proxy) -> list[Refusal]:
-    return [
-        refusal
-        if refusal.current or not _is_not_loaded(proxy, refusal.name)
-        else replace(refusal, current=True)
-        for refusal in refusals(proxy)
-        if refusal.kind == SECRET_KIND
-    ]
+    found = []
+    for refusal in refusals(proxy):
+        if refusal.kind == SECRET_KIND:
+            loaded = None if refusal.current else _is_loaded(proxy, refusal.name)
+            if loaded is not None:
+                refusal = replace(refusal, current=not loaded, is_over=loaded)
+            found.append(refusal)
+    return found
 
 
-def _is_not_loaded(proxy: Proxy, name: str) -> bool:
-    """Return whether the certificate in the config dump is none of those in `/certs`.
-
-    The dump shows what was sent, `/certs` what is in use: they differ while it is refused.
-    """
+def _is_loaded(proxy: Proxy, name: str) -> bool | None:
+    """Return whether what was sent (config dump) is in use (`/certs`); None if unknown."""
     if not (proxy.has(Probe.CONFIG_DUMP) and proxy.has(Probe.CERTS)):
-        return False
+        return None
     loaded = [
         certificate.serial_number
         for pair in proxy.certs.certificates
@@ -93,8 +91,9 @@ def _is_not_loaded(proxy: Proxy, name: str) -> bool:
     for entry in proxy.config.secrets:
         if entry.name == name and entry.state == "active":
             sent = sent_chain(entry)
-            return bool(sent) and not any(same_serial(sent[0].serial, each) for each in loaded)
-    return False
+            if sent:
+                return any(same_serial(sent[0].serial, each) for each in loaded)
+    return None
 
 
 def _failed_rotations(proxy: Proxy) -> Iterator[Refusal]:
@@ -127,7 +126,9 @@ def _problem(fleet: Fleet, name: str, found: list[Refusal], snapshot: Snapshot) 
         evidence=tuple(f"{short_name(r.proxy)}: {r.evidence}" for r in rejecting),
         why=f'"{reason}"' if reason else "",
         do_now=("do not restart, roll or scale these proxies",) if current and serving else (),
-        remedy=(
+        remedy=("nothing: it was accepted since",)
+        if all(refusal.is_over for refusal in rejecting)
+        else (
             f"repair {secret.ref if secret else what}: key and certificate fit, every certificate "
             "of the chain decodes and is valid (EGD-401)",
             "if it is good: correct the TLS settings of the listeners that use it",

@@ -226,8 +226,13 @@ def _remedy(
         return (f"correct {_spelled(patches[0][0])}, or delete that patch",)
     if blamed and case.current:
         return (f"correct {' or '.join(map(_spelled, blamed))}",)
+    if not case.current and all(refusal.is_over for refusal in case.refusals):
+        return ("nothing: it was accepted since",)
     if not case.current:
-        return ("nothing if it was repaired since; the log around that time tells what it was",)
+        return (
+            "see whether the last change arrived (egops inspect routes): whether the proxy still "
+            "rejects it is not known, its log does not reach back to that time",
+        )
     return (
         "correct the object that Envoy's words name; the last change to the Gateway, its policies "
         "and Secrets is the first suspect",

@@ -35,8 +35,8 @@ def proxy_admin_unreachable(snapshot: Snapshot) -> Iterator[Problem]:
     skipped. If it is reachable but silent, Envoy itself hangs.
 
     ## How to fix it
-    If it is forbidden, grant `create` on `pods/portforward` in the namespace of the proxies. If it
-    times out, look at the pod: a stopped or overloaded Envoy answers nothing.
+    If it is forbidden, grant `get` and `create` on `pods/portforward` in the namespace of the
+    proxies. If it times out, look at the pod: a stopped or overloaded Envoy answers nothing.
     """
     if not snapshot.proxies:
         raise CannotJudge("no Envoy was asked")
@@ -64,7 +64,7 @@ def _problem(reason: str, proxies: list[Proxy], total: int) -> Problem:
         f"the admin interface does not answer{part}{scope}: {told}",
         impact="checks of these proxies are skipped",
         evidence=tuple(f"{short_name(first)}: {p.value}: {first.failures[p]}" for p in failed),
-        remedy=("grant create on pods/portforward in the namespace of the proxies",)
+        remedy=("grant get and create on pods/portforward in the namespace of the proxies",)
         if forbidden
         else ("see whether the pod is Ready and Envoy responds (EGD-448)",),
         related=tuple(location_of(proxy) for proxy in proxies[1:]),
