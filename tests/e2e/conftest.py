@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import gateway, lifecycle, settings
+from tests.e2e.cluster import gateway, host, lifecycle, settings
 from tests.e2e.cluster.shell import RigError, say
 from tests.e2e.harness import faults
 from tests.e2e.harness.installation import VALUES, EnvoyGateway
@@ -81,6 +81,8 @@ def cluster() -> Iterator[None]:
         refuse(reason)
     running = lifecycle.is_up()
     keep = running or bool(os.environ.get("EGOPS_E2E_KEEP"))
+    if not running and host.leftovers():
+        lifecycle.down()  # a cluster whose processes were ended from outside
     try:
         with lifecycle.sigterm_as_interrupt():
             TIMINGS["up"] = lifecycle.up()

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import zipfile
@@ -215,6 +216,8 @@ def build(names: Iterable[str] = (), known: Mapping[str, Recipe] | None = None) 
     took: dict[str, float] = {}
     if all((BIN / name).exists() for name in wanted):
         return took
+    if not shutil.which("go"):
+        raise RigError("not found", component="go", hint="install Go 1.24 or newer")
     BIN.mkdir(parents=True, exist_ok=True)
     with cache_lock():
         for name in wanted:
