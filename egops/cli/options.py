@@ -69,19 +69,19 @@ _SOURCE: tuple[Callable[..., Any], ...] = (
         "--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to impersonate."
     ),
     click.option(
-        "-n", "--namespace", metavar="NAME", default="", help="Only objects of this namespace."
+        "-n", "--namespace", metavar="NAME", default="", help="Only what concerns this namespace."
     ),
     click.option(
         "--request-timeout",
         type=DURATION,
-        default=10.0,
-        show_default="10s",
+        default="10s",
+        show_default=True,
         help="Limit for each request.",
     ),
     click.option(
         "--timeout",
         type=DURATION,
-        default=0.0,
+        default="0",
         help="Limit for the whole command; what is known by then is judged, exit code 124.",
     ),
     click.option(
@@ -115,8 +115,8 @@ _SOURCE: tuple[Callable[..., Any], ...] = (
     click.option(
         "--window",
         type=DURATION,
-        default=10.0,
-        show_default="10s",
+        default="10s",
+        show_default=True,
         help="Time between the two reads of counters; 0 reads them once.",
     ),
     click.option(
@@ -124,6 +124,18 @@ _SOURCE: tuple[Callable[..., Any], ...] = (
         metavar="URL",
         default="",
         help="A Prometheus, for checks that need history.",
+    ),
+    click.option("--prometheus-token", metavar="TOKEN", default="", help="Its bearer token."),
+    click.option(
+        "--prometheus-user", metavar="USER:PASSWORD", default="", help="Or basic authentication."
+    ),
+    click.option("--prometheus-ca", metavar="FILE", default="", help="The CA of its certificate."),
+    click.option(
+        "--prometheus-header",
+        "prometheus_headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Any other header, such as 'X-Scope-OrgID: team'.",
     ),
 )
 
@@ -151,6 +163,10 @@ _SOURCE_NAMES = (
     "concurrency",
     "window",
     "prometheus",
+    "prometheus_token",
+    "prometheus_user",
+    "prometheus_ca",
+    "prometheus_headers",
 )
 
 

@@ -16,11 +16,11 @@ from egops.telemetry import span
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from egops.finding import Report, Severity
+    from egops.finding import Finding, Report, Severity
     from egops.gather import SourceOptions
     from egops.render import Terminal
     from egops.rules import Rule
-    from egops.snapshot import Snapshot
+    from egops.snapshot import Ref, Snapshot
 
 _NAMES = (
     "output", "only", "skip", "min_severity", "fail_on", "baseline", "config", "verbose",
@@ -116,8 +116,6 @@ def _judge(
     options: ReportOptions,
     prepare: Callable[[Snapshot], Snapshot] | None,
 ) -> tuple[Report, Severity | None]:
-    from dataclasses import replace
-
     from egops import config as configuration
     from egops.engine import Options, run
     from egops.finding import Severity
@@ -142,7 +140,9 @@ def _judge(
     with span("judge", rules=len(chosen)):
         report = run(chosen, snapshot, asked)
     if options.targets:
-        report = replace(report, **about(report, options.targets))
+        report = about(report, matches(options.targets))
+    if source.namespace:
+        report = about(report, lambda ref: ref.namespace in ("", source.namespace))
     explicit = click.get_current_context().get_parameter_source("fail_on")
     word = options.fail_on
     if config.fail_on and explicit is click.core.ParameterSource.DEFAULT:
@@ -150,34 +150,39 @@ def _judge(
     return report, None if word == "never" else Severity[word.upper()]
 
 
-def about(report: Report, targets: tuple[str, ...]) -> dict[str, Any]:
-    """Return the findings about the named objects: `Gateway/edge/public`, globs allowed.
-
-    A finding is about an object if it points to it, is related to it, or is explained by one.
-    """
+def matches(targets: tuple[str, ...]) -> Callable[[Ref], bool]:
+    """Return whether an object is named: `Gateway/edge/public`, any case, globs allowed."""
     from fnmatch import fnmatchcase
 
     from egops.config import path_of
 
-    def wanted(finding: Any) -> bool:
-        refs = [finding.at.ref, *(other.ref for other in finding.problem.related)]
-        return any(
-            fnmatchcase(path_of(ref).lower(), pattern.lower())
-            for ref in refs
-            for pattern in targets
-        )
+    patterns = [target.lower() for target in targets]
+    return lambda ref: any(fnmatchcase(path_of(ref).lower(), pattern) for pattern in patterns)
 
-    kept = [
+
+def about(report: Report, wanted: Callable[[Ref], bool]) -> Report:
+    """Return the report with the findings about wanted objects alone.
+
+    A finding is about an object if it points to it, is related to it, or explains one that is.
+    """
+    from dataclasses import replace
+
+    def concerns(finding: Finding) -> bool:
+        refs = [finding.at.ref, *(other.ref for other in finding.problem.related)]
+        return any(wanted(ref) for ref in refs)
+
+    kept = tuple(
         finding
         for finding in report.findings
-        if wanted(finding)
-        or any(wanted(fold.finding) for fold in report.folded if fold.root is finding)
-    ]
-    return {
-        "findings": tuple(kept),
-        "folded": tuple(fold for fold in report.folded if fold.root in kept),
-        "suppressed": tuple(entry for entry in report.suppressed if wanted(entry.finding)),
-    }
+        if concerns(finding) or any(map(concerns, report.explained.get(finding.fingerprint, ())))
+    )
+    roots = {finding.fingerprint for finding in kept}
+    return replace(
+        report,
+        findings=kept,
+        folded=tuple(fold for fold in report.folded if fold.root.fingerprint in roots),
+        suppressed=tuple(entry for entry in report.suppressed if concerns(entry.finding)),
+    )
 
 
 def read_baseline(path: str) -> frozenset[str]:

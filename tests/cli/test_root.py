@@ -168,6 +168,11 @@ def test_targets_narrow_the_report() -> None:
     assert this.stdout == "EGD-203 Gateway/edge/wrong\n"
 
 
+def test_a_namespace_narrows_the_report() -> None:
+    assert egops("doctor", "-f", FIXTURE, "-o", "name", "-n", "other").stdout == ""
+    assert egops("doctor", "-f", FIXTURE, "-o", "name", "-n", "edge").stdout != ""
+
+
 def test_a_report_is_the_next_runs_baseline(tmp_path: Path) -> None:
     baseline = tmp_path / "known.json"
     baseline.write_text(egops("doctor", "-f", FIXTURE, "-o", "json").stdout)
