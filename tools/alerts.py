@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write alerts/ from the catalogue with its default values, or with --check fail if stale.
 
 The rule files are what `egops alerts render` prints; alerts/tests holds their promtool unit tests.
@@ -10,11 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from alert_tests import cases, test_file
-
 from egops.monitoring.rulefile import rule_file
 from egops.monitoring.rules import PROFILES, rule_groups
 from egops.monitoring.values import values
+from tools.alert_tests import cases, test_file
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "alerts"
@@ -63,7 +61,7 @@ def main() -> int:
     if check:
         problems = stale(files)
         for problem in problems:
-            print(f"{problem}: run tools/alerts.py", file=sys.stderr)
+            print(f"{problem}: run python -m tools.alerts", file=sys.stderr)
         return 1 if problems else 0
     (FOLDER / "tests").mkdir(parents=True, exist_ok=True)
     for path, text in files.items():

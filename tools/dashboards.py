@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write dashboards/*.json from the boards in tools/boards, or with --check fail if stale."""
 
 from __future__ import annotations
@@ -8,8 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from boards import certs, control_plane, proxies, ratelimit, xds
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from tools.boards import certs, control_plane, proxies, ratelimit, xds
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "dashboards"
@@ -49,7 +49,7 @@ def main() -> int:
     if check:
         problems = stale(files)
         for problem in problems:
-            print(f"{problem}: run tools/dashboards.py", file=sys.stderr)
+            print(f"{problem}: run python -m tools.dashboards", file=sys.stderr)
         return 1 if problems else 0
     FOLDER.mkdir(exist_ok=True)
     for path, text in files.items():

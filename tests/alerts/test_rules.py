@@ -65,7 +65,8 @@ def alerts(profile: str = "full") -> dict[str, dict[str, Any]]:
 
 def test_the_files_are_what_the_generator_writes() -> None:
     ran = subprocess.run(
-        [sys.executable, ROOT / "tools" / "alerts.py", "--check"],
+        [sys.executable, "-m", "tools.alerts", "--check"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -47,7 +47,8 @@ def test_there_are_five_boards() -> None:
 
 def test_the_files_are_what_the_generator_writes() -> None:
     run = subprocess.run(
-        [sys.executable, ROOT / "tools" / "dashboards.py", "--check"],
+        [sys.executable, "-m", "tools.dashboards", "--check"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

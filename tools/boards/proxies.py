@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from boards.layout import (
+from tools.boards.layout import (
     BLUE,
     GATEWAY_LABEL,
     GREEN,
