@@ -254,7 +254,7 @@ FEATURES: tuple[Feature, ...] = (
         "shared-rate-limit",
         (1, 4),
         _asks(BTP, "spec.rateLimit.global.rules.*.shared"),
-        trace.route_filter("envoy.filters.http.ratelimit/"),
+        trace.shared_limits,
         "",
         (True,),
     ),

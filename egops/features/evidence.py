@@ -230,6 +230,13 @@ def cluster_text(field: str, pattern: bytes) -> Callable[[Evidence, Scope], bool
     return live
 
 
+def shared_limits(evidence: Evidence, scope: Scope) -> bool:
+    """Return whether a rate limit filter is there for one policy alone."""
+    name = "/".join(scope.policy[1:]) + '"' if scope.policy else ""
+    wanted = f'"envoy.filters.http.ratelimit/{name}'.encode()
+    return any(wanted in raw for raw in evidence.listeners(scope))
+
+
 def any_of(
     *traces: Callable[[Evidence, Scope], bool],
 ) -> Callable[[Evidence, Scope], bool]:

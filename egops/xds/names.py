@@ -564,12 +564,18 @@ class FilterName(NamedTuple):
         if owner is None:
             return f"{self.base}/{self.detail}" if self.detail else self.base
         whose = f"{owner.namespace}/{owner.name}"
+        if self.base.startswith(_FORWARD_PROXY):
+            return f"{self.base}-{whose}"
         if self.base != _RATE_LIMIT:
             whose = f"{owner.kind.lower()}/{whose}"
         return f"{self.base}/{whose}/{self.detail}" if self.detail else f"{self.base}/{whose}"
 
 
 _RATE_LIMIT = "envoy.filters.http.ratelimit"
+_FORWARD_PROXY = "envoy.filters.http.dynamic_forward_proxy."
+_DNS_CACHE = re.compile(
+    rf"({re.escape(_FORWARD_PROXY)}envoy-gateway-dfp-cache-[a-z0-9]+-[0-9]+ms)-({_NS})/({_NAME})"
+).fullmatch
 _OWNED = re.compile(
     r"(securitypolicy|envoyextensionpolicy|backendtrafficpolicy|httproutefilter)"
     rf"/({_NS})/({_NAME})(?:/(.+))?"
@@ -581,6 +587,8 @@ def parse_filter(name: str) -> FilterName:
     base, _, rest = name.partition("/")
     if not rest:
         return FilterName(base)
+    if found := _DNS_CACHE(name):  # DNS settings of a policy, 1.7 on
+        return FilterName(found[1], ObjectName("BackendTrafficPolicy", found[2], found[3]))
     if owned := parse_owned(rest):
         return FilterName(base, *owned)
     if base == _RATE_LIMIT and (found := _CERTIFICATE(rest)):  # shared rules, 1.4 on

@@ -329,6 +329,13 @@ def test_a_secret_of_nobody_is_none() -> None:
             ),
         ),
         (
+            "envoy.filters.http.dynamic_forward_proxy.envoy-gateway-dfp-cache-all-1000ms-a-b/c",
+            FilterName(
+                "envoy.filters.http.dynamic_forward_proxy.envoy-gateway-dfp-cache-all-1000ms",
+                ObjectName("BackendTrafficPolicy", "a-b", "c"),
+            ),
+        ),
+        (
             "envoy.filters.http.bandwidth_limit/request",
             FilterName("envoy.filters.http.bandwidth_limit", None, "request"),
         ),

@@ -24,7 +24,7 @@ def url_clusters(release: str) -> dict[str, ClusterRow]:
     }
 
 
-@pytest.mark.parametrize("release", ["1.2.8", "1.3.0", "1.9.0", "1.9.0-names-v2"])
+@pytest.mark.parametrize("release", ["1.2.8", "1.3.0", "1.7.1", "1.9.0", "1.9.0-names-v2"])
 def test_every_url_of_a_real_translation_has_a_caller(release: str) -> None:
     found = url_clusters(release)
 
