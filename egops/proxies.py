@@ -46,9 +46,9 @@ def short_name(proxy: Proxy) -> str:
     return proxy.pod.name if proxy.pod is not None else proxy.name
 
 
-def answered(snapshot: Snapshot, *probes: Probe) -> list[Proxy]:
-    """Return the proxies that answered all of these probes."""
-    return [proxy for proxy in snapshot.proxies if all(proxy.has(probe) for probe in probes)]
+def is_saved(proxy: Proxy) -> bool:
+    """Return whether it is a saved dump: nobody answers there, and nothing more is known."""
+    return proxy.pod is None and "://" not in proxy.name
 
 
 def unanswered(snapshot: Snapshot, *probes: Probe) -> Iterator[Unjudged]:

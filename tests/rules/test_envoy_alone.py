@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,17 @@ def test_what_needs_objects_is_skipped_and_never_passed(code: str) -> None:
 
     assert code in {skip.code for skip in report.skipped}
     assert code not in {passed for passed, _ in report.ok}
+
+
+def test_saved_dump_is_no_unreachable_proxy() -> None:
+    live = envoy("healthy").proxies[0]
+    failures: dict[Probe, str] = {
+        probe: "a saved config dump" for probe in FILES if probe is not Probe.CONFIG_DUMP
+    }
+    documents = {Probe.CONFIG_DUMP: live.documents[Probe.CONFIG_DUMP]}
+    snapshot = replace(envoy("healthy"), proxies=(Proxy("dump.json", None, documents, failures),))
+
+    report = run(doctor_rules(), snapshot)
+
+    assert report.findings == ()
+    assert "EGD-459" in {skip.code for skip in report.skipped}

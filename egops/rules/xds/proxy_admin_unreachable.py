@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import CannotJudge, Problem, Severity
-from egops.proxies import fleets, location_of, short_name
+from egops.proxies import fleets, is_saved, location_of, short_name
 from egops.rules import rule
 from egops.snapshot import Probe
 
@@ -38,9 +38,10 @@ def proxy_admin_unreachable(snapshot: Snapshot) -> Iterator[Problem]:
     If it is forbidden, grant `get` and `create` on `pods/portforward` in the namespace of the
     proxies. If it times out, look at the pod: a stopped or overloaded Envoy answers nothing.
     """
-    if not snapshot.proxies:
-        raise CannotJudge("no Envoy was asked")
-    for fleet in fleets(snapshot.proxies):
+    asked = [proxy for proxy in snapshot.proxies if not is_saved(proxy)]
+    if not asked:
+        raise CannotJudge("no running Envoy was asked")
+    for fleet in fleets(asked):
         by_reason: dict[str, list[Proxy]] = {}
         for proxy in fleet.proxies:
             failed = [probe for probe in ADMIN if probe in proxy.failures]
