@@ -38,7 +38,13 @@ def variables(board: Board, given: Mapping[str, str] | None = None) -> dict[str,
         if variable["type"] == "query"
     }
     built_in = {"__rate_interval": RANGE, "__interval": "1m", "__range": "6h"}
-    return found | built_in | dict(given or {})
+    chosen = {name: _quoted(value) for name, value in (given or {}).items()}
+    return found | built_in | chosen
+
+
+def _quoted(value: str) -> str:
+    """Return a value as it stands between the quotes of a matcher."""
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def parse_variables(given: Sequence[str]) -> dict[str, str]:

@@ -209,6 +209,14 @@ def test_variables_are_replaced_and_capture_groups_are_not() -> None:
     )
 
 
+def test_a_variable_of_the_user_cannot_leave_its_quotes() -> None:
+    questions = list(board_questions("xds", boards(("xds",))["xds"], {"pod": 'a"} or up{b="\\d'}))
+
+    for question in questions:
+        selectors(question.expr)
+    assert any('pod=~"a\\"} or up{b=\\"\\\\d"' in question.expr for question in questions)
+
+
 def test_what_a_query_asks_for_is_seen() -> None:
     expr = 'sum(rate(a_total{b="c"}[5m])) / (sum(rate(a_total[1h] offset 5m)) > 0)'
 
