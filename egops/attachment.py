@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from egops.gatewayapi import (
     GWAPI,
+    HTTP_ROUTE,
     Entry,
     ObjectRef,
     condition,
@@ -16,7 +17,7 @@ from egops.gatewayapi import (
     per_snapshot,
 )
 from egops.listeners import Listener, parent_attempts
-from egops.snapshot import section
+from egops.snapshot import Probe, section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,3 +89,28 @@ def routes_refused_by(listener: Listener, snapshot: Snapshot) -> list[str]:
     """Return the routes that are refused because this listener is not ready (before 1.9)."""
     refused = _not_ready(snapshot).get(listener.owner.ref, [])
     return [str(route.ref) for route, name in refused if name in ("", listener.name)]
+
+
+@per_snapshot
+def _named_in_proxies(snapshot: Snapshot) -> dict[tuple[str, str, str], list[str]]:
+    """Return the proxies whose configuration names a route object, by kind, namespace, name."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for proxy in snapshot.proxies:
+        if not proxy.has(Probe.CONFIG_DUMP):
+            continue
+        named = {
+            (made_by.kind or HTTP_ROUTE.name, made_by.namespace, made_by.name)
+            for entry in proxy.config.route_configs
+            for host in entry.route_config.virtual_hosts
+            for xds_route in host.routes
+            if (made_by := xds_route.metadata.resource) is not None
+        }
+        for key in named:
+            found.setdefault(key, []).append(proxy.name)
+    return found
+
+
+def proxies_serving(route: Resource, snapshot: Snapshot) -> list[str]:
+    """Return the proxies that have xDS routes of an HTTPRoute or GRPCRoute."""
+    key = (route.kind.name, route.namespace, route.name)
+    return _named_in_proxies(snapshot).get(key, [])

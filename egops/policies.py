@@ -16,10 +16,11 @@ from egops.gatewayapi import (
     ObjectRef,
     kind_of,
     object_ref,
+    our_ancestors,
     per_snapshot,
 )
 from egops.listeners import selects
-from egops.snapshot import items, section, text
+from egops.snapshot import entries, items, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,13 @@ class Selector(NamedTuple):
     entry: Entry
     kind: Kind | None
     kind_name: str
+
+
+def is_foreign(policy: Resource, snapshot: Snapshot) -> bool:
+    """Return whether only another controller speaks of the policy: others use BackendTLSPolicy."""
+    if policy.kind != BACKEND_TLS_POLICY or not entries(policy.status, "ancestors"):
+        return False
+    return not our_ancestors(policy, snapshot)
 
 
 def target_refs(policy: Resource) -> Iterator[ObjectRef]:

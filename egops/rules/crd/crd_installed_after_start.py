@@ -74,8 +74,10 @@ def crd_installed_after_start(snapshot: Snapshot) -> Iterator[Problem]:
             continue
         line = skipped.get(kind.name, "")
         late = [pod for pod in pods if _started_before(pod, crd)]
-        ignored = _ignored(kind, snapshot)
-        if not ignored or not (line or (pods and len(late) == len(pods))):
+        if not line and (not pods or len(late) < len(pods)):
+            continue
+        ignored = _ignored(kind, snapshot, is_skipped=bool(line))
+        if not ignored:
             continue
         yield _problem(crd, ignored, late, line, sorted(namespaces))
 
@@ -100,17 +102,24 @@ def _moment(value: object, field: str) -> datetime | None:
     return timestamp(text(value, field))
 
 
-def _ignored(kind: Kind, snapshot: Snapshot) -> list[Resource]:
-    """Return the objects of the kind that Envoy Gateway has not given a status; all if it can't."""
+def _ignored(kind: Kind, snapshot: Snapshot, *, is_skipped: bool) -> list[Resource]:
+    """Return the objects of the kind that Envoy Gateway ignores.
+
+    All of ours if its log says that it skips the kind, else those without a status. Kinds that
+    have no status (HTTPRouteFilter, ReferenceGrant) do not show whether they are watched.
+    """
     found = [resource for resource in snapshot.all(kind) if not is_young(resource, snapshot)]
     if kind in ROUTE_KINDS:
         found = [route for route in found if is_attached_to_ours(route, snapshot)]
+    if is_skipped:
+        return found
+    if kind in ROUTE_KINDS:
         return [route for route in found if not our_parents(route, snapshot)]
     if kind in WITH_ANCESTORS:
         return [policy for policy in found if not our_ancestors(policy, snapshot)]
     if kind == LISTENER_SET:
         return [entry for entry in found if not entries(entry.status, "conditions")]
-    return []  # has no status of its own: nothing shows whether it is watched
+    return []
 
 
 def _problem(
@@ -123,7 +132,7 @@ def _problem(
         crd.at(),
         f"was installed after Envoy Gateway started: {len(ignored)} {kind} objects are ignored",
         evidence=(
-            f"objects without a status: {shown}{', …' if len(ignored) > 5 else ''}",
+            f"objects: {shown}{', …' if len(ignored) > 5 else ''}",
             f"CRD created {created}",
             *(f"{pod.ref} started {text(pod.status, 'startTime')}" for pod in late[:3]),
             *([f"log: {line[:200]}"] if line else []),

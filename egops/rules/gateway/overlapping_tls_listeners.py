@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from egops import conditions
 from egops.finding import Problem, Severity
-from egops.gatewayapi import CLIENT_TRAFFIC_POLICY, GATEWAY, OURS
+from egops.gatewayapi import CLIENT_TRAFFIC_POLICY, GATEWAY, OURS, SERVICE
 from egops.listeners import Listener, covers, every_listener, our_listeners
 from egops.policies import policies_on
+from egops.proxies import container_port, short_name
 from egops.rules import rule
-from egops.snapshot import entries
+from egops.snapshot import Probe, entries
+from egops.xds.topology import chains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     code="EGD-215",
     severity=Severity.WARNING,
     reads=(GATEWAY,),
-    optional=(*OURS, CLIENT_TRAFFIC_POLICY),
+    optional=(*OURS, CLIENT_TRAFFIC_POLICY, SERVICE),
+    optional_probes=(Probe.CONFIG_DUMP,),
     versions=((1, 4), None),
     since="0.1",
     ok="no two HTTPS listeners overlap in host name or certificate",
@@ -53,7 +56,11 @@ def overlapping_tls_listeners(snapshot: Snapshot) -> Iterator[Problem]:
         yield Problem(
             listener.at(),
             f"listener {listener} overlaps with {_names(partners)}: {effect}",
-            evidence=(conditions.told(found), *(f"listener {other}" for other in partners)),
+            evidence=(
+                conditions.told(found),
+                *(f"listener {other}" for other in partners),
+                *_effective_alpn(listener, snapshot),
+            ),
             why=found.message,
             remedy=(
                 "replace the listeners by one with a wildcard hostname, or give each its own "
@@ -96,6 +103,22 @@ def _certificates(one: Listener, other: Listener) -> bool:
 
 def _names(partners: list[Listener]) -> str:
     return " and ".join(f"listener {other.name}" for other in partners) or "another one"
+
+
+def _effective_alpn(listener: Listener, snapshot: Snapshot) -> Iterator[str]:
+    """Yield what each proxy offers on the listener's host: `envoy-1 offers http/1.1`."""
+    for proxy in snapshot.proxies:
+        if not proxy.has(Probe.CONFIG_DUMP):
+            continue
+        port = container_port(listener, proxy.fleet, snapshot.all(SERVICE))
+        for entry in proxy.config.listeners:
+            if entry.active is None or entry.active.listener.port != port:
+                continue
+            for chain in chains(entry.active.listener):
+                wanted = {listener.hostname} if listener.hostname else set()
+                if chain.tls and wanted == set(chain.server_names) - {"*"}:
+                    offered = ", ".join(chain.alpn) or "nothing"
+                    yield f"{short_name(proxy)} offers {offered} in ALPN"
 
 
 def _forcing_h2(listener: Listener, snapshot: Snapshot) -> Resource | None:

@@ -17,7 +17,7 @@ from egops.gatewayapi import (
     Condition,
     our_ancestors,
 )
-from egops.policies import target_refs
+from egops.policies import is_foreign, target_refs
 from egops.rules import rule
 from egops.snapshot import text
 
@@ -60,6 +60,8 @@ def policy_conflicted(snapshot: Snapshot) -> Iterator[Problem]:
                 if claims[policy.namespace, target][0] is not policy
             ]
             if found is None and (our_ancestors(policy, snapshot) or not lost):
+                continue
+            if is_foreign(policy, snapshot):
                 continue
             yield _problem(policy, found, lost, snapshot)
 

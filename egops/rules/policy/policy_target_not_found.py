@@ -23,7 +23,14 @@ from egops.gatewayapi import (
     our_ancestors,
     unseen,
 )
-from egops.policies import POLICY_KINDS, Selector, selected, target_refs, target_selectors
+from egops.policies import (
+    POLICY_KINDS,
+    Selector,
+    is_foreign,
+    selected,
+    target_refs,
+    target_selectors,
+)
 from egops.rules import rule
 from egops.snapshot import SourceType, items, text
 from egops.spelling import closest, some
@@ -60,6 +67,8 @@ def policy_target_not_found(snapshot: Snapshot) -> Iterator[Problem]:
     """
     for kind in POLICY_KINDS:
         for policy in snapshot.all(kind):
+            if is_foreign(policy, snapshot):
+                continue
             told = False
             for target in target_refs(policy):
                 if problem := _target_problem(policy, target, snapshot):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops import conditions
-from egops.attachment import reported_parents
+from egops.attachment import proxies_serving, reported_parents
 from egops.finding import Problem, Severity
 from egops.gatewayapi import (
     GATEWAY,
@@ -25,7 +25,7 @@ from egops.gatewayapi import (
 )
 from egops.listeners import Attempt, hostnames_of, parent_attempts
 from egops.rules import rule
-from egops.snapshot import SourceType
+from egops.snapshot import Probe, SourceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     severity=Severity.ERROR,
     reads=(HTTP_ROUTE, GATEWAY),
     optional=(*OURS, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE, NAMESPACE),
+    optional_probes=(Probe.CONFIG_DUMP,),
     since="0.1",
     ok="every route is accepted by the Gateways it names",
 )
@@ -56,7 +57,10 @@ def route_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
     """
     for route in our_routes(snapshot):
         told = set()
-        for parent, entry in reported_parents(route, snapshot):
+        reported = list(reported_parents(route, snapshot))
+        everywhere = all(conditions.failed(entry.body, "Accepted") for _, entry in reported)
+        serving = proxies_serving(route, snapshot) if everywhere else []
+        for parent, entry in reported:
             told.add(parent.entry.path)
             refused = conditions.failed(entry.body, "Accepted")
             if refused is None:
@@ -65,11 +69,18 @@ def route_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
             attempts = list(parent_attempts(route, parent, snapshot))
             yield Problem(
                 parent.entry.at(),
-                f"{parent} does not accept the route: {refused.reason}",
-                evidence=(conditions.told(refused), *map(str, attempts)),
+                f"{parent} does not accept the route: {refused.reason}"
+                + (", yet it is still served" if serving else ""),
+                evidence=(
+                    conditions.told(refused),
+                    *map(str, attempts),
+                    *(f"proxy {name} has routes of it" for name in serving[:3]),
+                ),
                 why=refused.message,
                 remedy=tuple(_remedy(route, parent, attempts, refused.message)),
-                severity=conditions.severity(refused, route, Severity.ERROR),
+                severity=Severity.WARNING
+                if serving
+                else conditions.severity(refused, route, Severity.ERROR),
                 settled=refused.has_settled(route, snapshot),
                 explains=("EGD-446", "EGD-447"),
                 explains_refs=(str(route.ref),),
