@@ -53,8 +53,9 @@ def refusals(proxy: Proxy) -> list[Refusal]:
         for refusal in _counted(proxy, logged):
             if refusal.kind != LISTENER or not proxy.has(Probe.CONFIG_DUMP):
                 found.append(refusal)
-            elif not named:  # no error_state: it was accepted since
-                found.append(replace(refusal, current=False, is_over=True))
+            elif not named:  # no error_state: it was accepted since, or refused after the dump
+                rising = any(True for _ in rises(proxy, re.escape(LDS_REJECTED)))
+                found.append(replace(refusal, current=rising, is_over=not rising))
     return found
 
 
@@ -99,6 +100,7 @@ def moment(value: str) -> datetime | None:
 
 # ------------------------------------------------------------------ counters
 
+LDS_REJECTED = "listener_manager.lds.update_rejected"
 _COUNTERS = (
     (LISTENER, re.compile(r"(?P<base>listener_manager\.lds)\.update_rejected")),
     (CLUSTER, re.compile(r"(?P<base>cluster_manager\.cds)\.update_rejected")),

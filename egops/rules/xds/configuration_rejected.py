@@ -92,15 +92,17 @@ class Case(NamedTuple):
 
 
 def _cases(fleet: Fleet, snapshot: Snapshot) -> list[Case]:
-    groups: dict[tuple[str, str], list[Refusal]] = {}
+    groups: Groups = {}
     for proxy in fleet.proxies:
         for refusal in refusals(proxy):
             if refusal.kind != SECRET:
                 name = refusal.name if refusal.kind == LISTENER else ""
                 groups.setdefault((refusal.kind, name), []).append(refusal)
+    if sum(kind == LISTENER for kind, _ in groups) > 1:
+        _drop_unnamed(groups)
     told = _told(fleet, snapshot)
     cases = []
-    for (kind, name), found in sorted(groups.items()):
+    for (kind, name), found in sorted(groups.items(), key=_current_first):
         said, reason = told.pop(kind, ((), ""))
         cases.append(Case(fleet, kind, name, tuple(found), said, reason))
     cases += [
@@ -109,6 +111,20 @@ def _cases(fleet: Fleet, snapshot: Snapshot) -> list[Case]:
         if kind != SECRET
     ]
     return cases
+
+
+Groups = dict[tuple[str, str], list[Refusal]]
+
+
+def _drop_unnamed(groups: Groups) -> None:
+    """Drop what only a counter tells of listeners if others tell their names."""
+    if not any(refusal.current for refusal in groups.get((LISTENER, ""), [])):
+        groups.pop((LISTENER, ""), None)
+
+
+def _current_first(group: tuple[tuple[str, str], list[Refusal]]) -> tuple[bool, tuple[str, str]]:
+    key, found = group
+    return not any(refusal.current for refusal in found), key
 
 
 def _told(fleet: Fleet, snapshot: Snapshot) -> dict[str, tuple[tuple[str, ...], str]]:
