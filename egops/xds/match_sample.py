@@ -95,7 +95,7 @@ def _set(items: Any) -> Iterator[str]:
 def _holds(item: Any, char: str) -> bool:
     kind, value = item
     if kind is op.LITERAL:
-        return ord(char) == value
+        return bool(ord(char) == value)
     if kind is op.RANGE:
         return bool(value[0] <= ord(char) <= value[1])
     if kind is op.CATEGORY:

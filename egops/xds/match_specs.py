@@ -7,13 +7,13 @@ from msgspec import Raw, Struct
 from egops.xds.config_dump import EMPTY
 
 
-class RegexSpec(Struct, frozen=True, gc=False):
+class RegexSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`type.matcher.v3.RegexMatcher`."""
 
     regex: str = ""
 
 
-class StringSpec(Struct, frozen=True, gc=False):
+class StringSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`type.matcher.v3.StringMatcher`: exactly one of the patterns is set."""
 
     exact: str | None = None
@@ -25,14 +25,14 @@ class StringSpec(Struct, frozen=True, gc=False):
     ignore_case: bool = False
 
 
-class RangeSpec(Struct, frozen=True, gc=False):
+class RangeSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`type.v3.Int64Range`: start included, end not; protobuf writes int64 as strings."""
 
     start: int | str = 0
     end: int | str = 0
 
 
-class HeaderSpec(Struct, frozen=True, gc=False):
+class HeaderSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`config.route.v3.HeaderMatcher`, with its deprecated forms."""
 
     name: str = ""
@@ -48,7 +48,7 @@ class HeaderSpec(Struct, frozen=True, gc=False):
     treat_missing_header_as_empty: bool = False
 
 
-class QuerySpec(Struct, frozen=True, gc=False):
+class QuerySpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`config.route.v3.QueryParameterMatcher`."""
 
     name: str = ""
@@ -56,7 +56,7 @@ class QuerySpec(Struct, frozen=True, gc=False):
     present_match: bool | None = None
 
 
-class CookieSpec(Struct, frozen=True, gc=False):
+class CookieSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`config.route.v3.CookieMatcher`."""
 
     name: str = ""
@@ -64,28 +64,28 @@ class CookieSpec(Struct, frozen=True, gc=False):
     invert_match: bool = False
 
 
-class TlsSpec(Struct, frozen=True, gc=False):
+class TlsSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`RouteMatch.TlsContextMatchOptions`."""
 
     presented: bool | None = None
     validated: bool | None = None
 
 
-class PercentSpec(Struct, frozen=True, gc=False):
+class PercentSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`type.v3.FractionalPercent`."""
 
     numerator: int = 0
     denominator: str = "HUNDRED"
 
 
-class FractionSpec(Struct, frozen=True, gc=False):
+class FractionSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`core.v3.RuntimeFractionalPercent`."""
 
     default_value: PercentSpec = PercentSpec()
     runtime_key: str = ""
 
 
-class MatchSpec(Struct, frozen=True, gc=False):
+class MatchSpec(Struct, frozen=True, gc=False, omit_defaults=True):
     """`config.route.v3.RouteMatch`."""
 
     prefix: str | None = None

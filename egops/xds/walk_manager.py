@@ -109,6 +109,15 @@ class Manager(Struct, frozen=True, gc=False):
         return how.runtime.get("http_connection_manager.normalize_path", 0) in (100, True, "true")
 
 
+GATEWAY_DEFAULTS = Manager(
+    normalize_path=True,
+    merge_slashes=True,
+    path_with_escaped_slashes_action="UNESCAPE_AND_REDIRECT",
+    common_http_protocol_options=CommonOptions(headers_with_underscores_action="REJECT_REQUEST"),
+    use_remote_address=True,
+)
+"""What Envoy Gateway sets unless a ClientTrafficPolicy says otherwise."""
+
 # set by Envoy alone: what a stranger sends is taken away
 _FOREIGN = frozenset(
     b"x-envoy-retry-on x-envoy-max-retries x-envoy-upstream-rq-timeout-ms x-envoy-force-trace "

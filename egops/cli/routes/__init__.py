@@ -6,6 +6,7 @@ import click
 
 from egops.cli.routes.explain import explain
 from egops.cli.routes.map import map_
+from egops.cli.routes.shadowed import shadowed
 from egops.cli.routes.test import test_
 
 
@@ -16,4 +17,5 @@ def routes() -> None:
 
 routes.add_command(explain)
 routes.add_command(map_)
+routes.add_command(shadowed)
 routes.add_command(test_)

@@ -13,8 +13,10 @@ from egops.cli.listing import look
 from egops.errors import EgopsError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from egops.gather import SourceOptions
-    from egops.snapshot import Proxy, Snapshot
+    from egops.snapshot import Kind, Proxy, Snapshot
     from egops.xds.match_request import Request
     from egops.xds.walk import Verdict, Walker
     from egops.xds.walk_story import Story
@@ -142,3 +144,13 @@ def _fingerprint(proxy: Proxy) -> bytes:
     from egops.snapshot import Probe
 
     return hashlib.blake2b(proxy.documents[Probe.CONFIG_DUMP]).digest()
+
+
+def quiet_gather(source: SourceOptions, kinds: Iterable[Kind]) -> Snapshot:
+    """Return the snapshot of manifests; what could not be read of them is told on stderr."""
+    from egops.gather import Wanted, gather
+
+    snapshot = gather(source, Wanted(frozenset(kinds)))
+    for note in snapshot.notes:
+        click.echo(f"note: {note}", err=True)
+    return snapshot
