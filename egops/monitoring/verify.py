@@ -83,7 +83,8 @@ class Verifier:
         try:
             count = self._count(question.expr)
             if count:
-                return Verified(question, Verdict.DATA, count, "firing" if question.alert else "")
+                met = "its condition is met" if question.alert else ""
+                return Verified(question, Verdict.DATA, count, met)
             return self._empty(question)
         except EgopsError as exc:
             # one query too heavy or refused is its own trouble; no answer at all is everybody's
@@ -151,7 +152,11 @@ class Verifier:
         for matcher in selector.matchers:
             if self._count(str(selector.without(matcher.label))):
                 return self._label(selector, matcher.label)
-        shown = ", ".join(str(matcher) for matcher in selector.matchers)
+        counted = [one for one in selector.matchers if one.label in _COUNTED_LABELS]
+        if counted and self._count(str(selector.without(*_COUNTED_LABELS))):
+            shown = ", ".join(map(str, counted))
+            return Verdict.QUIET, f"no series of {name} has {shown}: none was counted so far", ""
+        shown = ", ".join(map(str, selector.matchers))
         return Verdict.QUIET, f"no series of {name} has {shown}", ""
 
     def _gone(self, metric: Metric | None, name: str) -> tuple[Verdict, str, str]:

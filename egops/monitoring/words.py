@@ -69,7 +69,7 @@ def verified_lines(verified: Sequence[Verified], *, verbose: bool) -> Iterator[s
         if one.question.where != place:
             place = one.question.where
             yield _heading(place, [each for each in verified if each.question.where == place])
-        if one.verdict is Verdict.DATA and one.reason != "firing" and not verbose:
+        if one.verdict is Verdict.DATA and not one.question.alert and not verbose:
             continue
         yield f"  {_SIGNS[one.verdict]} {_line(one)}"
         if one.fix and one.verdict in {Verdict.BLIND, Verdict.ERROR}:

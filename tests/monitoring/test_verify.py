@@ -61,10 +61,10 @@ def test_series_are_data() -> None:
     assert (found.verdict, found.series) == (Verdict.DATA, 1)
 
 
-def test_an_alert_with_series_is_firing() -> None:
+def test_an_alert_with_series_has_its_condition_met() -> None:
     found = verdict("up == 0", Counts({"up == 0": 2}), alert=True)
 
-    assert (found.verdict, found.reason) == (Verdict.DATA, "firing")
+    assert (found.verdict, found.reason) == (Verdict.DATA, "its condition is met")
 
 
 def test_an_alert_whose_condition_is_not_met_is_quiet() -> None:
@@ -148,6 +148,16 @@ def test_a_value_that_no_series_has_is_quiet() -> None:
 
     assert found.verdict is Verdict.QUIET
     assert found.reason == 'no series of envoy_server_live has pod=~"other"'
+
+
+def test_a_failure_that_was_never_counted_is_quiet() -> None:
+    asked = Counts(UP | {"status_update_total": 3, 'status_update_total{pod=~".+"}': 3})
+    expr = 'sum(status_update_total{status="failure", reason="error", pod=~".+"})'
+
+    assert verdict(expr, asked).reason == (
+        'no series of status_update_total has status="failure", reason="error": '
+        "none was counted so far"
+    )
 
 
 def test_recording_rules_that_are_not_loaded_are_blind() -> None:
@@ -293,7 +303,7 @@ def test_the_target_that_is_down_is_told_of_cadvisor(verified_1_3: list[Verified
 def test_the_first_panic_fires_in_a_real_prometheus(verified_1_3: list[Verified]) -> None:
     states = {one.question.what: one for one in verified_1_3 if one.question.alert}
 
-    assert states["EnvoyGatewayPanicRecovered"].reason == "firing"
+    assert states["EnvoyGatewayPanicRecovered"].reason == "its condition is met"
     assert states["EnvoyProxyDisconnected"].reason == "its condition is not met"
 
 
