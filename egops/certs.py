@@ -47,11 +47,6 @@ class Certificate:
         """Return the names it is good for."""
         return (*self.dns_names, *self.ip_addresses)
 
-    @property
-    def is_self_issued(self) -> bool:
-        """Return whether subject and issuer are the same."""
-        return self.x509.subject == self.x509.issuer
-
     def remaining(self, now: datetime) -> timedelta:
         """Return how long it is still good; negative if it is over."""
         return self.not_after - now

@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from egops.eglog import lines
 from egops.finding import Problem, Severity
 from egops.gatewayapi import POD, timestamp
 from egops.proxies import ago
 from egops.rules import rule
-from egops.snapshot import items, number, section, text
+from egops.snapshot import Probe, items, number, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from egops.snapshot import Resource, Snapshot
 
+RECOVERED = timedelta(minutes=10)
 KILLED, CRASHED = timedelta(hours=24), timedelta(hours=1)
 OFTEN = 2
 
@@ -24,6 +26,7 @@ OFTEN = 2
     code="EGD-140",
     severity=Severity.ERROR,
     reads=(POD,),
+    optional_probes=(Probe.EG_LOG,),
     since="0.1",
     ok="no Envoy Gateway pod was killed for memory or keeps crashing",
 )
@@ -73,12 +76,34 @@ def _judge(
             f"{restarts} restarts",
             f"memory limit: {limit or 'none'}",
         ),
-        why=text(ended, "message"),
+        why=text(ended, "message")
+        or ("" if status.get("ready") is True else _last_words(pod, snapshot)),
         remedy=(f"raise its memory limit (now {limit or 'none'}), or watch fewer namespaces",)
         if killed
         else (f"kubectl logs -n {pod.namespace} {pod.name} --previous",),
+        severity=_severity(status, killed=killed, passed=passed),
         explains=("EGD-102", "EGD-142", "EGD-144"),
     )
+
+
+def _severity(status: Mapping[str, Any], *, killed: bool, passed: timedelta) -> Severity | None:
+    """Return how bad it is: a crash that the pod has recovered from is milder."""
+    if killed or status.get("ready") is not True:
+        return None
+    return Severity.WARNING if passed <= RECOVERED else Severity.INFO
+
+
+def _last_words(pod: Resource, snapshot: Snapshot) -> str:
+    """Return the last error in the pod's log, or an empty string."""
+    for asked in snapshot.control_planes:
+        if asked.pod is not None and asked.pod.ref == pod.ref and asked.has(Probe.EG_LOG):
+            errors = [line for line in lines(asked.log) if line.level in ("error", "fatal")]
+            if errors:
+                return f"{errors[-1].message}: {errors[-1].error}".removesuffix(": ")
+            return next(
+                (raw.strip() for raw in reversed(asked.log.splitlines()) if raw.strip()), ""
+            )[:200]
+    return ""
 
 
 def _limit(pod: Resource) -> str:
