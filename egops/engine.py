@@ -148,6 +148,8 @@ def _not_given(rule: Rule, snapshot: Snapshot) -> list[str]:
         return []
     kinds = (*rule.reads, *rule.optional)
     judged = [kind for kind in kinds if kind not in CONTEXT] or kinds
+    if rule.reads == (ENVOY_GATEWAY,):  # the configuration itself is judged
+        judged = rule.reads
     if any(snapshot.all(kind) for kind in judged):
         return []
     if names := [kind.name for kind in rule.reads or judged]:

@@ -36,6 +36,10 @@ KINDS = (SERVICE, SERVICE_IMPORT, BACKEND, REFERENCE_GRANT, ENDPOINT_SLICE, ENVO
 TLS_KINDS = (BACKEND_TLS_POLICY, CONFIG_MAP, SECRET)
 _GROUPS = ("", "multicluster.x-k8s.io", EG)
 _KINDS = ("Service", "ServiceImport", "Backend")
+_LABELS = {
+    "Service": "kubernetes.io/service-name",
+    "ServiceImport": "multicluster.kubernetes.io/service-name",
+}
 _DNS = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 
 
@@ -58,6 +62,14 @@ class Unknown(NamedTuple):
 
 def fault_of(world: World, ref: ObjectRef, route: Resource) -> Fault | Unknown | None:
     """Return what is wrong with a backendRef of a route, None if nothing is."""
+    key = (route.ref, ref.entry.path)
+    if key not in world.faults:
+        world.faults[key] = _fault(world, ref, route)
+    found: Fault | Unknown | None = world.faults[key]
+    return found
+
+
+def _fault(world: World, ref: ObjectRef, route: Resource) -> Fault | Unknown | None:
     body = ref.entry.body
     if _has_bad_filter(body):
         return Fault("a filter other than the header modifiers stands in the backendRef")
@@ -219,15 +231,11 @@ def _bad_address(value: str) -> str:
 
 
 def _mixed_slices(world: World, ref: ObjectRef, route: Resource) -> Fault | None:
-    label = "kubernetes.io/service-name"
-    if ref.kind_name == "ServiceImport":
-        label = "multicluster.kubernetes.io/service-name"
+    label = _LABELS.get(ref.kind_name, "")
     kinds = {
         text(found.body, "addressType")
-        for found in world.snapshot.all(ENDPOINT_SLICE)
-        if found.namespace == ref.namespace
-        and text(found.labels, label) == ref.name
-        and entries(found.body, "endpoints")
+        for found in world.slices.get((ref.namespace, label, ref.name), ())
+        if entries(found.body, "endpoints")
     }
     if "FQDN" not in kinds or len(kinds) < 2:
         return None

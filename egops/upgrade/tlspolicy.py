@@ -28,9 +28,7 @@ class TLSFault(NamedTuple):
 def policy_of(world: World, ref: ObjectRef) -> Resource | None:
     """Return the BackendTLSPolicy that protects a backend of a route."""
     section_name = _section(world.snapshot, ref)
-    for policy in world.snapshot.all(BACKEND_TLS_POLICY):
-        if policy.namespace != ref.namespace:
-            continue
+    for policy in world.tls_policies.get((ref.namespace, ref.kind_name, ref.name), ()):
         for target in _targets(policy):
             same = (text(target, "group"), text(target, "kind"), text(target, "name"))
             if same != (ref.group, ref.kind_name, ref.name):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from egops.gatewayapi import (
+    BACKEND_TLS_POLICY,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
     ENVOY_GATEWAY,
     ENVOY_PROXY,
     GATEWAY,
@@ -40,6 +42,7 @@ CORE = (GATEWAY, GATEWAY_CLASS, DEPLOYMENT, ENVOY_GATEWAY)
 ROUTES = (*CORE, HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE, NAMESPACE)
 _ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE)
 _HTTP = (HTTP_ROUTE, GRPC_ROUTE)
+SLICE_LABELS = ("kubernetes.io/service-name", "multicluster.kubernetes.io/service-name")
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,7 @@ class World:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.faults: dict[Any, Any] = {}  # of backendRefs: filled by `backends.fault_of`
 
     @cached_property
     def classes(self) -> dict[str, Resource]:
@@ -364,6 +368,26 @@ class World:
                 return route.namespace == listener.gateway.namespace
             case _:
                 return False
+
+    @cached_property
+    def slices(self) -> dict[tuple[str, str, str], list[Resource]]:
+        """Return the EndpointSlices by namespace, label and what the label names."""
+        found: dict[tuple[str, str, str], list[Resource]] = {}
+        for piece in self.snapshot.all(ENDPOINT_SLICE):
+            for label in SLICE_LABELS:
+                if name := text(piece.labels, label):
+                    found.setdefault((piece.namespace, label, name), []).append(piece)
+        return found
+
+    @cached_property
+    def tls_policies(self) -> dict[tuple[str, str, str], list[Resource]]:
+        """Return the BackendTLSPolicies by namespace, kind and name of what they protect."""
+        found: dict[tuple[str, str, str], list[Resource]] = {}
+        for policy in self.snapshot.all(BACKEND_TLS_POLICY):
+            for target in targets(policy):
+                key = (policy.namespace, target.kind, target.name)
+                found.setdefault(key, []).append(policy)
+        return found
 
     # ------- policies, whose kind a rule that asks declares
 
