@@ -25,11 +25,19 @@ if TYPE_CHECKING:
     from egops.snapshot import Ref, Resource, Snapshot
 
 
-def reported_parents(route: Resource, snapshot: Snapshot) -> Iterator[tuple[ObjectRef, Entry]]:
-    """Yield each parentRef of the route with the status entry that our controller wrote for it.
+def reported_parents(route: Resource, snapshot: Snapshot) -> list[tuple[ObjectRef, Entry]]:
+    """Return each parentRef of the route with the status entry that our controller wrote for it.
 
     An entry whose parentRef is no longer in the spec is left out: it is about to go.
     """
+    key = ("reported_parents", route.ref)
+    if key not in snapshot.derived:
+        snapshot.derived[key] = list(_reported_parents(route, snapshot))
+    found: list[tuple[ObjectRef, Entry]] = snapshot.derived[key]
+    return found
+
+
+def _reported_parents(route: Resource, snapshot: Snapshot) -> Iterator[tuple[ObjectRef, Entry]]:
     wanted = {_key(parent): parent for parent in parent_refs(route)}
     for entry in our_parents(route, snapshot):
         body = section(entry.body, "parentRef")
@@ -58,6 +66,14 @@ def is_accepted(route: Resource, snapshot: Snapshot) -> bool:
 
 def serving_listeners(route: Resource, snapshot: Snapshot) -> list[Listener]:
     """Return the listeners that serve the route: it may attach, and its parent did not refuse."""
+    key = ("serving_listeners", route.ref)
+    if key not in snapshot.derived:
+        snapshot.derived[key] = _serving_listeners(route, snapshot)
+    kept: list[Listener] = snapshot.derived[key]
+    return kept
+
+
+def _serving_listeners(route: Resource, snapshot: Snapshot) -> list[Listener]:
     refused = {
         parent.entry.path
         for parent, entry in reported_parents(route, snapshot)

@@ -175,26 +175,29 @@ class Condition(NamedTuple):
         return held or (old and self.since is None)
 
 
+def _condition(entry: Mapping[str, Any]) -> Condition:
+    observed = entry.get("observedGeneration")
+    return Condition(
+        text(entry, "type"),
+        text(entry, "status"),
+        text(entry, "reason"),
+        text(entry, "message"),
+        observed if isinstance(observed, int) and not isinstance(observed, bool) else None,
+        timestamp(entry.get("lastTransitionTime")),
+    )
+
+
 def conditions(value: Mapping[str, Any]) -> list[Condition]:
     """Return the conditions of a status-like mapping (`status`, a parent, a listener)."""
-    return [
-        Condition(
-            text(entry, "type"),
-            text(entry, "status"),
-            text(entry, "reason"),
-            text(entry, "message"),
-            number(entry, "observedGeneration", default=-1)
-            if isinstance(entry.get("observedGeneration"), int)
-            else None,
-            timestamp(entry.get("lastTransitionTime")),
-        )
-        for _, entry in items(value, "conditions")
-    ]
+    return [_condition(entry) for _, entry in items(value, "conditions")]
 
 
 def condition(value: Mapping[str, Any], kind: str) -> Condition | None:
     """Return the condition of this type, or None."""
-    return next((found for found in conditions(value) if found.type == kind), None)
+    for _, entry in items(value, "conditions"):
+        if entry.get("type") == kind:
+            return _condition(entry)
+    return None
 
 
 def is_young(resource: Resource, snapshot: Snapshot) -> bool:

@@ -20,7 +20,7 @@ from egops.gatewayapi import (
     our_routes,
     rules_of,
 )
-from egops.listeners import hosts_on
+from egops.listeners import Listener, hosts_on
 from egops.rules import rule
 from egops.snapshot import entries, items, text
 
@@ -39,7 +39,7 @@ class Use(NamedTuple):
     route: Resource
     match: Entry
     rule_index: int
-    listener: str
+    listener: Listener
     host: str
 
 
@@ -91,10 +91,9 @@ def _uses(route: Resource, snapshot: Snapshot) -> Iterator[tuple[Key, Use]]:
     for index, entry in rules_of(route):
         for match, key in _matches(entry):
             for listener, host in places:
-                yield (
-                    (listener.owner.ref, listener.name, host, route.kind.name, *key),
-                    Use(route, match, index, str(listener), host),
-                )
+                # listeners are kept with the snapshot, and quick to compare by identity
+                place = (id(listener), host, route.kind.name, *key)
+                yield place, Use(route, match, index, listener, host)
 
 
 def _matches(rule_entry: Entry) -> Iterator[tuple[Entry, Key]]:

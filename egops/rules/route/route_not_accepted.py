@@ -57,7 +57,7 @@ def route_not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
     """
     for route in our_routes(snapshot):
         told = set()
-        reported = list(reported_parents(route, snapshot))
+        reported = reported_parents(route, snapshot)
         everywhere = all(conditions.failed(entry.body, "Accepted") for _, entry in reported)
         serving = proxies_serving(route, snapshot) if everywhere else []
         for parent, entry in reported:
