@@ -26,16 +26,21 @@ RATE_LIMIT = Group(
         ),
         Alert(
             name="EnvoyRateLimitRedisErrors",
+            # when Redis is gone for good, Envoys give up before the service does, and it counts no
+            # more errors: then the empty pool tells
             expr=(
-                "sum by (namespace) (rate(ratelimit_service_should_rate_limit_error"
-                '{err_type="redis_error",<match>}[5m])) > 0'
+                "(sum by (namespace) (rate(ratelimit_service_should_rate_limit_error"
+                '{err_type="redis_error",<match>}[5m])) > 0)\n'
+                "or\n"
+                "(sum by (namespace) (ratelimit_redis_pool_cx_active{<match>}) == 0)"
             ),
             hold="5m",
             severity="warning",
             summary="The rate limit service cannot use Redis",
             description=(
                 "The rate limit service in namespace {{ $labels.namespace }} gets errors from "
-                "Redis and stays Ready; by default requests pass unchecked."
+                "Redis, or has no connection to it, and stays Ready; by default requests pass "
+                "unchecked."
             ),
             code="EGD-572",
             needs="global rate limiting",
