@@ -281,11 +281,7 @@ class Walker:
         return verdict
 
     def _route(self, verdict: Verdict, table: Table, seen: Seen) -> None:
-        authority = seen.authority
-        if table.config.vhost_header:
-            lines = seen.fields.lines.get(table.config.vhost_header.lower().encode("utf-8"))
-            authority = lines[0] if lines else b""
-        host = verdict.host = table.host_for(authority)
+        host = verdict.host = _host_of(table, seen)
         if host is None or not seen.forwarded_proto:  # an empty x-forwarded-proto routes nowhere
             verdict.outcome, verdict.status = "no_route", 404
             return
@@ -330,7 +326,7 @@ class Walker:
 
 def _claims_grpc(request: Request) -> bool:
     kinds = [value for name, value in request.headers if name.lower() == b"content-type"]
-    return is_grpc(b",".join(kinds).strip(b" \t"))
+    return is_grpc(b",".join(filter(None, (kind.strip(b" \t") for kind in kinds))))
 
 
 RANK = {
@@ -342,6 +338,15 @@ RANK = {
     "rejected": 4,
     "closed": 5,
 }
+
+
+def _host_of(table: Table, seen: Seen) -> Host | None:
+    """Return the virtual host: by the authority, or by the header that the table names."""
+    name = table.config.vhost_header
+    if not name or table.only_default:
+        return table.host_for(seen.authority)
+    lines = seen.fields.lines.get(name.lower().encode("utf-8"))
+    return table.host_for(lines[0]) if lines else None
 
 
 def _refused(verdict: Verdict, refusal: Refusal, *, grpc: bool) -> Verdict:

@@ -288,6 +288,4 @@ def _binary_fields_are_valid(request: Request) -> bool:
             return False
         if low in _CONNECTION_FIELDS or (low == b"te" and value != b"trailers"):
             return False
-        if low == b"content-length" and value != b"0":
-            return False
     return True

@@ -12,6 +12,7 @@ from egops.xds.config_dump import EMPTY, Filter, RouteConfiguration
 from egops.xds.match_request import Seen
 from egops.xds.match_table import port_start
 from egops.xds.walk_codec import Message, Refusal
+from egops.xds.walk_mutation import mutate
 
 if TYPE_CHECKING:
     from egops.xds.match_request import Fields
@@ -231,7 +232,8 @@ def _without_dot(authority: bytes) -> bytes:
 def _upgrade(message: Message) -> bytes:
     """Return the protocol that an HTTP/1.1 request wants to change to, or nothing."""
     tokens = [token.strip().lower() for token in message.fields.one(b"connection").split(b",")]
-    return message.fields.one(b"upgrade") if b"upgrade" in tokens else b""
+    wanted = message.fields.one(b"upgrade") if b"upgrade" in tokens else b""
+    return b"" if wanted.lower() == b"h2c" else wanted  # Envoy drops offers of HTTP/2
 
 
 def _sanitize(
@@ -240,32 +242,38 @@ def _sanitize(
     """Return the fields that are left with those Envoy sets, and x-forwarded-proto."""
     lines = {name: value for name, value in received.lines.items() if name not in _HOP}
     unsure: set[bytes] = set()
+    if manager.early_header_mutation_extensions:
+        mutate(lines, unsure, manager.early_header_mutation_extensions)
     lines.pop(b"connection", None)
     lines.pop(b"upgrade", None)
     if b"te" in lines and not _keeps_te(lines):
         del lines[b"te"]
     if b"referer" in lines and not _referer_is_valid(lines[b"referer"][0]):
         del lines[b"referer"]
-    edge = manager.use_remote_address
     internal = _is_internal(lines, manager, origin)
-    if internal:
-        lines[b"x-envoy-internal"] = [b"true"]
-    else:
-        for name in _FOREIGN & lines.keys():
-            del lines[name]
-        if not how.keeps_stream_duration:
-            lines.pop(b"x-envoy-upstream-stream-duration-ms", None)
-    if edge and not internal:
-        for name in _EDGE & lines.keys():
-            del lines[name]
+    _drop_foreign(lines, manager, how, internal=internal)
     if manager.forward_client_cert_details == "SANITIZE":
         lines.pop(b"x-forwarded-client-cert", None)
     elif manager.forward_client_cert_details in ("APPEND_FORWARD", "SANITIZE_SET") and origin.tls:
         unsure.add(b"x-forwarded-client-cert")
     forwarded = _forwarded(lines, manager, origin, unsure)
-    _request_id(lines, manager, unsure, edge=edge and not internal)
+    _request_id(lines, manager, unsure, edge=manager.use_remote_address and not internal)
     made = type(received)(lines, frozenset(unsure))
     return made, forwarded
+
+
+def _drop_foreign(
+    lines: dict[bytes, list[bytes]], manager: Manager, how: Behaviour, *, internal: bool
+) -> None:
+    """Take away the `x-envoy-` fields that only requests of the own network may bring."""
+    if internal:
+        lines[b"x-envoy-internal"] = [b"true"]
+        return
+    gone = _FOREIGN | _EDGE if manager.use_remote_address else _FOREIGN
+    for name in gone & lines.keys():
+        del lines[name]
+    if not how.keeps_stream_duration:
+        lines.pop(b"x-envoy-upstream-stream-duration-ms", None)
 
 
 def _keeps_te(lines: dict[bytes, list[bytes]]) -> bool:

@@ -48,15 +48,26 @@ def test_the_result_has_the_promised_fields() -> None:
     told = explain("http://canary.demo.test/nope")
 
     promised = {
-        "id", "request", "outcome", "route", "virtual_host", "route_config", "status", "source",
-        "rejected_by", "steps", "near_misses",
-    }  # fmt: skip
+        "id",
+        "request",
+        "outcome",
+        "route",
+        "virtual_host",
+        "route_config",
+        "status",
+        "source",
+        "rejected_by",
+        "steps",
+        "near_misses",
+    }
     assert promised <= told.keys()
     assert told["outcome"] == "no_route"
     failed = told["near_misses"][0]["failed"]
     assert failed == {
-        "predicate": "path", "expected": "is /api or below it", "actual": "/nope",
-    }  # fmt: skip
+        "predicate": "path",
+        "expected": "is /api or below it",
+        "actual": "/nope",
+    }
 
 
 def test_brief_leaves_out_steps_and_near_misses() -> None:
@@ -123,8 +134,10 @@ def test_a_batch_answers_what_it_can_and_names_the_broken_lines(tmp_path: Path) 
     told = json.loads(result.stdout)
     assert result.exit_code == 2
     assert [(r["id"], r["outcome"]) for r in told["results"]] == [
-        ("a", "route"), ("c", "unknown"), ("d", "route"),
-    ]  # fmt: skip
+        ("a", "route"),
+        ("c", "unknown"),
+        ("d", "route"),
+    ]
     assert [error["line"] for error in told["errors"]] == [2, 4]
     assert "line 2" in result.stderr
     assert '{"id":"b"' in result.stderr
@@ -140,10 +153,14 @@ def test_requests_come_from_standard_input_and_go_out_line_by_line() -> None:
 
 def test_an_access_log_is_compared_with_now(tmp_path: Path) -> None:
     entry = {
-        ":authority": "canary.demo.test", "x-envoy-origin-path": "/api", "method": "GET",
-        "response_code": 200, "route_name": "httproute/demo/canary/rule/0/match/0/canary_demo_test",
-        "downstream_local_address": "10.0.0.1:10080", "protocol": "HTTP/1.1",
-    }  # fmt: skip
+        ":authority": "canary.demo.test",
+        "x-envoy-origin-path": "/api",
+        "method": "GET",
+        "response_code": 200,
+        "route_name": "httproute/demo/canary/rule/0/match/0/canary_demo_test",
+        "downstream_local_address": "10.0.0.1:10080",
+        "protocol": "HTTP/1.1",
+    }
     other = {**entry, "route_name": "httproute/demo/old/rule/0/match/0/canary_demo_test"}
     log = tmp_path / "access.log"
     log.write_text(f"{json.dumps(entry)}\n{json.dumps(other)}\n{{nonsense\n", "utf-8")
@@ -202,11 +219,13 @@ def test_expectations_are_written_by_hand_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{}", "has no `tests`"), ("- {}", "test 1 has no `request`"), ("a: [", "is no YAML"),
+        ("{}", "has no `tests`"),
+        ("- {}", "test 1 has no `request`"),
+        ("a: [", "is no YAML"),
         ("- {request: {url: 'http://h/'}, expect: {rout: x}}", "expects 'rout'"),
         ("- {request: {url: 'h'}, expect: {rule: 1}}", "test 1: 'h' is no URL"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(text, "utf-8")

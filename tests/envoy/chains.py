@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ["a.test", "b.a.test", "*.a.test", "*.test", "c.b.a.test", "*.b.a.test", "x.test"]
-SNIS = ["a.test", "b.a.test", "c.b.a.test", "d.c.b.a.test", "x.test", "y.test", "A.Test", "test", "none.example", "", "q.x.test"]  # fmt: skip  # noqa: E501
+SNIS = [
+    "a.test",
+    "b.a.test",
+    "c.b.a.test",
+    "d.c.b.a.test",
+    "x.test",
+    "y.test",
+    "A.Test",
+    "test",
+    "none.example",
+    "",
+    "q.x.test",
+]
 RANGES = ["127.0.0.0/8", "127.0.0.1/32", "127.0.0.2/31", "10.0.0.0/8"]
 SOURCES = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.9"]
 API = tables.API

@@ -31,7 +31,11 @@ ROUTER = {
     "name": "envoy.filters.http.router",
     "typed_config": {"@type": API + "extensions.filters.http.router.v3.Router"},
 }
-ALWAYS = {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 0, "runtime_key": "none"}}}}  # fmt: skip  # noqa: E501
+ALWAYS = {
+    "status_code_filter": {
+        "comparison": {"op": "GE", "value": {"default_value": 0, "runtime_key": "none"}}
+    }
+}
 DETAILS = {
     "mappers": [
         {
@@ -104,11 +108,14 @@ def bootstrap(listeners: list[dict[str, Any]]) -> dict[str, Any]:
         "static_resources": {
             "listeners": [*listeners, echo],
             "clusters": [
-                {"name": "echo", "load_assignment": {"cluster_name": "echo", "endpoints": [endpoint]}},
+                {
+                    "name": "echo",
+                    "load_assignment": {"cluster_name": "echo", "endpoints": [endpoint]},
+                },
                 {"name": "empty", "load_assignment": {"cluster_name": "empty"}},
             ],
         }
-    }  # fmt: skip
+    }
 
 
 @dataclass
@@ -191,7 +198,7 @@ def run(
     return tally
 
 
-def difference(verdict: Verdict, answer: Answer) -> str:
+def difference(verdict: Verdict, answer: Answer) -> str:  # noqa: PLR0911 - one for each outcome
     """Return in what a verdict and Envoy's answer differ, or nothing."""
     if answer.headers.get("x-echo-path") is not None:
         return _forwarded(verdict, answer)

@@ -1,4 +1,4 @@
-"""Route tables made by lot: every kind of matcher, the way Envoy Gateway writes them and by hand."""
+"""Route tables made by lot: every kind of matcher, as Envoy Gateway writes them and by hand."""
 
 from __future__ import annotations
 
@@ -43,16 +43,50 @@ REGEXES = [
 PARAMETERS = ["a", "b", "A", "page", "%61", "q"]
 COOKIES = ["k", "s", "K"]
 TEMPLATES = [
-    "/a/*", "/a/**", "/a/{x}/b", "/{x}/{y}", "/a/{x=**}", "/*/b", "/a/**/end", "/v1/{x=a/*}/c", "/foo/*/bar",
-]  # fmt: skip
+    "/a/*",
+    "/a/**",
+    "/a/{x}/b",
+    "/{x}/{y}",
+    "/a/{x=**}",
+    "/*/b",
+    "/a/**/end",
+    "/v1/{x=a/*}/c",
+    "/foo/*/bar",
+]
 PATH_REGEXES = [
-    "/a.*", "/a|/b", "/[ab]/.*", "/(?i)foo/.+", "/v\\d+(/.*)?", ".*", "/a/b", "^/a$", "/.*\\.js", "/x?y*",
-    "/a%2Fb", "/foo|bar", "/svc/(?i)get.*", "/a{2}", "/a+/b", "/\\Qa.b\\E",
-]  # fmt: skip
+    "/a.*",
+    "/a|/b",
+    "/[ab]/.*",
+    "/(?i)foo/.+",
+    "/v\\d+(/.*)?",
+    ".*",
+    "/a/b",
+    "^/a$",
+    "/.*\\.js",
+    "/x?y*",
+    "/a%2Fb",
+    "/foo|bar",
+    "/svc/(?i)get.*",
+    "/a{2}",
+    "/a+/b",
+    "/\\Qa.b\\E",
+]
 DOMAINS = [
-    "www.example.com", "example.com", "*.example.com", "*.b.example.com", "a.b.example.com", "api.*", "api.test.*",
-    "*-dev.example.com", "localhost", "UPPER.example.com", "*.com", "host:8080", "[::1]", "*.example.com:80",
-]  # fmt: skip
+    "www.example.com",
+    "example.com",
+    "*.example.com",
+    "*.b.example.com",
+    "a.b.example.com",
+    "api.*",
+    "api.test.*",
+    "*-dev.example.com",
+    "localhost",
+    "UPPER.example.com",
+    "*.com",
+    "host:8080",
+    "[::1]",
+    "*.example.com:80",
+]
 
 
 def path(rnd: Random) -> str:
@@ -75,7 +109,7 @@ def string_match(rnd: Random, values: list[str]) -> dict[str, Any]:
     return made
 
 
-def header_match(rnd: Random) -> dict[str, Any]:
+def header_match(rnd: Random) -> dict[str, Any]:  # noqa: C901, PLR0912 - a branch for each kind
     """Return a HeaderMatcher."""
     made: dict[str, Any] = {"name": rnd.choice(NAMES)}
     roll = rnd.random()
@@ -121,7 +155,7 @@ def query_match(rnd: Random) -> dict[str, Any]:
     return made
 
 
-def route_match(rnd: Random, *, cookies: bool) -> dict[str, Any]:
+def route_match(rnd: Random, *, cookies: bool) -> dict[str, Any]:  # noqa: C901, PLR0912 - a branch for each kind
     """Return a RouteMatch."""
     made: dict[str, Any] = {}
     roll = rnd.random()
@@ -170,14 +204,19 @@ def route_match(rnd: Random, *, cookies: bool) -> dict[str, Any]:
         made["runtime_fraction"] = {"default_value": {"numerator": numerator}}
     if rnd.random() < 0.03:
         made["dynamic_metadata"] = [
-            {"filter": "f", "path": [{"key": "k"}], "value": rnd.choice([{"present_match": True}, {"string_match": {"exact": "a"}}]), "invert": rnd.random() < 0.4}  # noqa: E501
-        ]  # fmt: skip
+            {
+                "filter": "f",
+                "path": [{"key": "k"}],
+                "value": rnd.choice([{"present_match": True}, {"string_match": {"exact": "a"}}]),
+                "invert": rnd.random() < 0.4,
+            }
+        ]
     if rnd.random() < 0.02:
         made["filter_state"] = [{"key": "k", "string_match": {"exact": "a"}}]
     return made
 
 
-def action(rnd: Random, match: dict[str, Any]) -> dict[str, Any]:
+def action(rnd: Random, match: dict[str, Any]) -> dict[str, Any]:  # noqa: C901 - a branch for each kind
     """Return one of a route's actions."""
     roll = rnd.random()
     if roll < 0.45:
@@ -192,6 +231,8 @@ def action(rnd: Random, match: dict[str, Any]) -> dict[str, Any]:
                 "clusters": [{"name": "echo", "weight": 90}, {"name": "echo", "weight": 10}]
             }
         }
+    if rnd.random() < 0.15:
+        made["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": rnd.random() < 0.7}]
     if rnd.random() < 0.1:
         made["cluster_not_found_response_code"] = rnd.choice(["NOT_FOUND", "INTERNAL_SERVER_ERROR"])
     roll = rnd.random()
@@ -215,10 +256,16 @@ def action(rnd: Random, match: dict[str, Any]) -> dict[str, Any]:
 def _regex_rewrite(rnd: Random) -> dict[str, Any]:
     pattern, substitution = rnd.choice(
         [
-            ("^/a/*", "/"), ("a", "bb"), ("/(\\w+)/(\\w+)", "/\\2/\\1"), ("x*", "-"), ("^(.*)$", "/p\\0"),
-            ("[^/]+", "s"), ("/", "//"), ("$", "/end"),
+            ("^/a/*", "/"),
+            ("a", "bb"),
+            ("/(\\w+)/(\\w+)", "/\\2/\\1"),
+            ("x*", "-"),
+            ("^(.*)$", "/p\\0"),
+            ("[^/]+", "s"),
+            ("/", "//"),
+            ("$", "/end"),
         ]
-    )  # fmt: skip
+    )
     return {"pattern": {"regex": pattern}, "substitution": substitution}
 
 
@@ -300,6 +347,29 @@ GATEWAY = {
 }
 
 
+def _early(rnd: Random) -> dict[str, Any]:
+    """Return header mutations that Envoy makes before it looks for a route."""
+    actions = [
+        "APPEND_IF_EXISTS_OR_ADD",
+        "ADD_IF_ABSENT",
+        "OVERWRITE_IF_EXISTS_OR_ADD",
+        "OVERWRITE_IF_EXISTS",
+    ]
+    mutations: list[dict[str, Any]] = []
+    for _ in range(rnd.randint(1, 3)):
+        name = rnd.choice(["x-a", "x-b", "X-Mixed", "accept", "x-empty", "x-forwarded-proto"])
+        if rnd.random() < 0.3:
+            mutations.append({"remove": name})
+            continue
+        header = {"key": name, "value": rnd.choice(["1", "2", "a", "", "abc", "100%%", "https"])}
+        mutations.append({"append": {"header": header, "append_action": rnd.choice(actions)}})
+    kind = "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {"@type": API + kind, "mutations": mutations},
+    }
+
+
 def settings(rnd: Random) -> dict[str, Any]:
     """Return the settings of a connection manager: Envoy Gateway's, or any."""
     if rnd.random() < 0.4:
@@ -329,6 +399,8 @@ def settings(rnd: Random) -> dict[str, Any]:
                 {"allow_custom_methods": True},
             ]
         )
+    if rnd.random() < 0.25:
+        made["early_header_mutation_extensions"] = [_early(rnd)]
     if rnd.random() < 0.15:
-        made["upgrade_configs"] = [{"upgrade_type": "CONNECT"}]
+        made["upgrade_configs"] = [{"upgrade_type": rnd.choice(["CONNECT", "websocket"])}]
     return made

@@ -117,9 +117,7 @@ def merged(boots: list[dict[str, Any]]) -> dict[str, Any]:
     return {"static_resources": {**resources[0], "listeners": [*listeners, echo]}}
 
 
-def compared(
-    walker: Walker, listener: Listener, port: int, rnd: Random, count: int
-) -> list[str]:
+def compared(walker: Walker, listener: Listener, port: int, rnd: Random, count: int) -> list[str]:
     """Return in what walker and replica differ."""
     if listener.address.socket_address.protocol == "UDP":
         return []

@@ -24,14 +24,83 @@ METHODS = ["GET"] * 12 + [
     "TRACE",
 ]
 PIECES = [
-    "/", "//", "/./", "/../", "/..", "/.", "%2F", "%2f", "%5C", "\\", "%41", "%61", "%2e", "%2E%2e", "%25", "%",
-    "%zz", "%4", "%3b", ";", ";v=1", "|", "\"", "{", "}", "^", "`", "<", "[", "]", "'", "~", "!", "*", "é", " ", "#",
-    "%00", "%C3%A9", "%c3%a9", "..;", "a", "b", "A", ":", "@", "=", "+", ",", "&", "\t",
-]  # fmt: skip
+    "/",
+    "//",
+    "/./",
+    "/../",
+    "/..",
+    "/.",
+    "%2F",
+    "%2f",
+    "%5C",
+    "\\",
+    "%41",
+    "%61",
+    "%2e",
+    "%2E%2e",
+    "%25",
+    "%",
+    "%zz",
+    "%4",
+    "%3b",
+    ";",
+    ";v=1",
+    "|",
+    '"',
+    "{",
+    "}",
+    "^",
+    "`",
+    "<",
+    "[",
+    "]",
+    "'",
+    "~",
+    "!",
+    "*",
+    "é",
+    " ",
+    "#",
+    "%00",
+    "%C3%A9",
+    "%c3%a9",
+    "..;",
+    "a",
+    "b",
+    "A",
+    ":",
+    "@",
+    "=",
+    "+",
+    ",",
+    "&",
+    "\t",
+]
 QUERIES = [
-    "a=1", "a=2", "a", "a=", "b=1", "a=1&a=2", "a=2&a=1", "A=1", "page=a", "q=a%20b", "q=a+b", "%61=1", "a==1", "&a=1",
-    "?a=1", "a=1;b=2", "x=%2F", "x=/../y", "b=A&a=1", "q", "a=1#f", "a=a", "",
-]  # fmt: skip
+    "a=1",
+    "a=2",
+    "a",
+    "a=",
+    "b=1",
+    "a=1&a=2",
+    "a=2&a=1",
+    "A=1",
+    "page=a",
+    "q=a%20b",
+    "q=a+b",
+    "%61=1",
+    "a==1",
+    "&a=1",
+    "?a=1",
+    "a=1;b=2",
+    "x=%2F",
+    "x=/../y",
+    "b=A&a=1",
+    "q",
+    "a=1#f",
+    "a=a",
+    "",
+]
 
 
 class Sent(NamedTuple):
@@ -160,8 +229,25 @@ def _path(rnd: Random, match: dict[str, Any]) -> str:
             return base
     if "safe_regex" in match and rnd.random() < 0.9:
         return rnd.choice(
-            ["/a", "/b", "/a/b", "/foo/x", "/FOO/x", "/v1", "/v1/z", "/x.js", "/xyy", "/a%2Fb", "/aa", "/svc/GetX", "/", "bar", "/a.b", "/aaa/b"]  # noqa: E501
-        )  # fmt: skip
+            [
+                "/a",
+                "/b",
+                "/a/b",
+                "/foo/x",
+                "/FOO/x",
+                "/v1",
+                "/v1/z",
+                "/x.js",
+                "/xyy",
+                "/a%2Fb",
+                "/aa",
+                "/svc/GetX",
+                "/",
+                "bar",
+                "/a.b",
+                "/aaa/b",
+            ]
+        )
     return tables.path(rnd)
 
 
@@ -215,8 +301,16 @@ def _cookie(rnd: Random, spec: dict[str, Any]) -> list[tuple[str, str]]:
     name = spec["name"]
     pair = rnd.choice([f"{name}={value}", f'{name}="{value}"', f"{name}", f" {name} ={value}"])
     lines = rnd.choice(
-        [[pair], [f"z=1; {pair}"], [f"{pair}; {name}=other"], ["z=1", pair], [pair, f"{name}=1"], [f"{pair};"], []]
-    )  # fmt: skip
+        [
+            [pair],
+            [f"z=1; {pair}"],
+            [f"{pair}; {name}=other"],
+            ["z=1", pair],
+            [pair, f"{name}=1"],
+            [f"{pair};"],
+            [],
+        ]
+    )
     return [("cookie", line) for line in lines]
 
 
@@ -233,14 +327,31 @@ def _noise(rnd: Random) -> list[tuple[str, str]]:
                 rnd.choice(["https", "http", "ws", "", "HTTPS", "Http", "https,http"]),
             )
         )
+    if rnd.random() < 0.03:
+        wanted = rnd.choice(["websocket", "WebSocket", "foo", "h2c"])
+        tokens = rnd.choice(["Upgrade", "keep-alive, upgrade", "close"])
+        found += [("connection", tokens), ("upgrade", wanted)]
     if rnd.random() < 0.02:
         found.append(("host", rnd.choice(["second.example.com", "www.example.com"])))
     if rnd.random() < 0.02:
         found.append(
             rnd.choice(
-                [("bad name", "1"), ("x-ctl", "a\x01b"), ("x-del", "\x7f"), ("", "x"), ("x(y", "1"), ("x-hi", "\udcff"), ("x:y", "1"), ("content-length", "0"), ("content-length", "x"), ("te", "trailers"), ("referer", "http://u@h/"), ("transfer-encoding", "gzip")]  # noqa: E501
+                [
+                    ("bad name", "1"),
+                    ("x-ctl", "a\x01b"),
+                    ("x-del", "\x7f"),
+                    ("", "x"),
+                    ("x(y", "1"),
+                    ("x-hi", "\udcff"),
+                    ("x:y", "1"),
+                    ("content-length", "0"),
+                    ("content-length", "x"),
+                    ("te", "trailers"),
+                    ("referer", "http://u@h/"),
+                    ("transfer-encoding", "gzip"),
+                ]
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -64,9 +64,13 @@ def header(name: str, value: str) -> dict[str, Any]:
             {"path": "/a", "headers": [header("y", "1")]},
             "overlap",
         ),
-        ({"prefix": "/", "runtime_fraction": {"default_value": {"numerator": 5}}}, {"path": "/a"}, None),
+        (
+            {"prefix": "/", "runtime_fraction": {"default_value": {"numerator": 5}}},
+            {"path": "/a"},
+            None,
+        ),
     ],
-)  # fmt: skip
+)
 def test_only_what_is_proven_is_called_unreachable(
     first: dict[str, Any], second: dict[str, Any], kind: str | None
 ) -> None:
@@ -78,11 +82,16 @@ def test_only_what_is_proven_is_called_unreachable(
 @pytest.mark.parametrize(
     "match",
     [
-        {"path": "/%66oo"}, {"path": "/a//b"}, {"path": "/a|b"}, {"path": "/a/../b"}, {"path": "/a?b"},
-        {"path": "/a%2Fb"}, {"prefix": "/", "headers": [header("a_b", "1")]},
+        {"path": "/%66oo"},
+        {"path": "/a//b"},
+        {"path": "/a|b"},
+        {"path": "/a/../b"},
+        {"path": "/a?b"},
+        {"path": "/a%2Fb"},
+        {"prefix": "/", "headers": [header("a_b", "1")]},
         {"prefix": "/", "runtime_fraction": {"default_value": {}}},
     ],
-)  # fmt: skip
+)
 def test_matches_that_no_request_fulfils_are_found(match: dict[str, Any]) -> None:
     assert found(route("odd", **match)) == [("never", "odd", None)]
 

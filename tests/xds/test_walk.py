@@ -29,8 +29,10 @@ GATEWAY = {
 
 def route(name: str, status: int = 200, **match: Any) -> dict[str, Any]:
     return {
-        "name": name, "match": match or {"prefix": "/"}, "direct_response": {"status": status},
-    }  # fmt: skip
+        "name": name,
+        "match": match or {"prefix": "/"},
+        "direct_response": {"status": status},
+    }
 
 
 def host(*routes: Any, domains: Any = ("*",), **more: Any) -> dict[str, Any]:
@@ -92,13 +94,22 @@ HOSTS = [
 @pytest.mark.parametrize(
     ("authority", "name"),
     [
-        ("WWW.Example.com", "exact"), ("www.example.com:80", "exact"), ("www.example.com:", "exact"),
-        ("www.example.com:abc", "exact"), ("a.b.example.com", "long"), ("x.a.example.com", "short"),
-        ("example.com", None), (".example.com", None), ("api.test", "prefix"), ("api.", None),
-        ("www.example.com.", None), ("user@www.example.com", "short"), ("www.example.com:80:90", None),
+        ("WWW.Example.com", "exact"),
+        ("www.example.com:80", "exact"),
+        ("www.example.com:", "exact"),
+        ("www.example.com:abc", "exact"),
+        ("a.b.example.com", "long"),
+        ("x.a.example.com", "short"),
+        ("example.com", None),
+        (".example.com", None),
+        ("api.test", "prefix"),
+        ("api.", None),
+        ("www.example.com.", None),
+        ("user@www.example.com", "short"),
+        ("www.example.com:80:90", None),
         ("", None),
     ],
-)  # fmt: skip
+)
 def test_virtual_hosts_are_chosen_as_envoy_does(authority: str, name: str | None) -> None:
     asked = walker(*HOSTS, table={"ignore_port_in_host_matching": True})
 
@@ -119,16 +130,22 @@ def test_a_specific_host_without_a_route_does_not_fall_back_to_the_star() -> Non
 @pytest.mark.parametrize(
     ("match", "path", "holds"),
     [
-        ({"path_separated_prefix": "/s"}, "/s", True), ({"path_separated_prefix": "/s"}, "/s/x", True),
-        ({"path_separated_prefix": "/s"}, "/s?x", True), ({"path_separated_prefix": "/s"}, "/sx", False),
-        ({"path_separated_prefix": "/s"}, "/s;v=1", False), ({"path": "/s"}, "/s/", False),
-        ({"path": "/S", "case_sensitive": False}, "/s", True), ({"path": "/S"}, "/s", False),
-        ({"safe_regex": {"regex": "/a|/b"}}, "/b", True), ({"safe_regex": {"regex": "/a"}}, "/ab", False),
+        ({"path_separated_prefix": "/s"}, "/s", True),
+        ({"path_separated_prefix": "/s"}, "/s/x", True),
+        ({"path_separated_prefix": "/s"}, "/s?x", True),
+        ({"path_separated_prefix": "/s"}, "/sx", False),
+        ({"path_separated_prefix": "/s"}, "/s;v=1", False),
+        ({"path": "/s"}, "/s/", False),
+        ({"path": "/S", "case_sensitive": False}, "/s", True),
+        ({"path": "/S"}, "/s", False),
+        ({"safe_regex": {"regex": "/a|/b"}}, "/b", True),
+        ({"safe_regex": {"regex": "/a"}}, "/ab", False),
         ({"safe_regex": {"regex": "/(?i)x/P.+|Q"}}, "/x/Q", False),
         ({"safe_regex": {"regex": "/a\\|b"}}, "/a|b", False),
-        ({"prefix": "/"}, "//", True), ({"path": "/"}, "//", False),
+        ({"prefix": "/"}, "//", True),
+        ({"path": "/"}, "//", False),
     ],
-)  # fmt: skip
+)
 def test_path_matchers_are_envoys(match: dict[str, Any], path: str, holds: bool) -> None:
     assert (taken(walker(host(route("r", **match))), path) == "r") is holds
 
@@ -176,14 +193,17 @@ def test_the_runtime_of_the_bootstrap_overrides_the_version() -> None:
 @pytest.mark.parametrize(
     ("matcher", "given", "holds"),
     [
-        ({"string_match": {"exact": ""}}, "", True), ({"string_match": {"exact": ""}}, None, False),
+        ({"string_match": {"exact": ""}}, "", True),
+        ({"string_match": {"exact": ""}}, None, False),
         ({"string_match": {"exact": ""}, "treat_missing_header_as_empty": True}, None, True),
         ({"string_match": {"exact": "1"}, "invert_match": True}, None, False),
-        ({"present_match": True, "invert_match": True}, None, True), ({"present_match": False}, None, True),
-        ({"range_match": {"start": "1", "end": "2"}}, "+1", True), ({"range_match": {"end": "2"}}, "1.0", False),
+        ({"present_match": True, "invert_match": True}, None, True),
+        ({"present_match": False}, None, True),
+        ({"range_match": {"start": "1", "end": "2"}}, "+1", True),
+        ({"range_match": {"end": "2"}}, "1.0", False),
         ({"string_match": {"exact": "Ab", "ignore_case": True}}, "aB", True),
     ],
-)  # fmt: skip
+)
 def test_header_matchers_are_envoys(matcher: Any, given: str | None, holds: bool) -> None:
     asked = walker(host(route("r", prefix="/", headers=[{"name": "X-A", **matcher}])))
     headers = {} if given is None else {"x-a": given}
@@ -197,12 +217,19 @@ def test_header_matchers_are_envoys(matcher: Any, given: str | None, holds: bool
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
-        ({"method": "get"}, 400), ({"path": "/a#b"}, 400), ({"path": "/%00"}, 400), ({"path": "*"}, 400),
-        ({"path": "/a%2Fb"}, 307), ({"headers": {"a_b": "1"}}, 400), ({"authority": "a/b"}, 400),
-        ({"path": "/é"}, 400), ({"path": "/a%2Fb", "headers": {"content-type": "application/grpc"}}, 200),
-        ({"headers": {"x": "\x01"}}, 400), ({"method": "OPTIONS", "path": "*"}, 404),
+        ({"method": "get"}, 400),
+        ({"path": "/a#b"}, 400),
+        ({"path": "/%00"}, 400),
+        ({"path": "*"}, 400),
+        ({"path": "/a%2Fb"}, 307),
+        ({"headers": {"a_b": "1"}}, 400),
+        ({"authority": "a/b"}, 400),
+        ({"path": "/é"}, 400),
+        ({"path": "/a%2Fb", "headers": {"content-type": "application/grpc"}}, 200),
+        ({"headers": {"x": "\x01"}}, 400),
+        ({"method": "OPTIONS", "path": "*"}, 404),
     ],
-)  # fmt: skip
+)
 def test_requests_are_rejected_before_routing(asked: dict[str, Any], status: int) -> None:
     verdict = walker(host(route("r"))).judge(from_json({"path": "/", "authority": "h", **asked}))
 
@@ -271,10 +298,14 @@ def test_near_misses_name_the_first_condition_that_fails() -> None:
     asked = walker(
         host(
             route("carts", path_separated_prefix="/carts"),
-            route("post", path="/cart", headers=[{"name": ":method", "string_match": {"exact": "POST"}}]),
+            route(
+                "post",
+                path="/cart",
+                headers=[{"name": ":method", "string_match": {"exact": "POST"}}],
+            ),
             route("rest"),
         )
-    )  # fmt: skip
+    )
 
     told = Story(asked).tell(ask(asked, "/cart"))
 
@@ -348,12 +379,14 @@ def test_each_reachable_route_has_an_example_that_takes_it() -> None:
     asked = walker(
         host(
             route("regex", safe_regex={"regex": "/v\\d+/[^/]+"}),
-            route("query", path="/q", query_parameters=[{"name": "a", "string_match": {"exact": "1"}}]),
+            route(
+                "query", path="/q", query_parameters=[{"name": "a", "string_match": {"exact": "1"}}]
+            ),
             route("grpc", path="/s/M", grpc={}),
             route("rest"),
             route("shadowed", path="/q2"),
         )
-    )  # fmt: skip
+    )
     (spot,) = spots(asked)
 
     found = {r.route.name: example(asked, spot, r) for r in spot.host.index.compiled}

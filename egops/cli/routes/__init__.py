@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from egops.cli.routes.diff import diff
 from egops.cli.routes.explain import explain
 from egops.cli.routes.map import map_
 from egops.cli.routes.shadowed import shadowed
@@ -15,6 +16,7 @@ def routes() -> None:
     """Map Envoy's routes to HTTPRoute rules, and explain which one a request takes."""
 
 
+routes.add_command(diff)
 routes.add_command(explain)
 routes.add_command(map_)
 routes.add_command(shadowed)
