@@ -62,7 +62,8 @@ ENFORCED = [
     ),
     stat_panel(
         "Redis errors",
-        "Questions the service could not answer because of Redis. The pod stays Ready meanwhile.",
+        "Questions the service could not answer because of Redis. The pod stays Ready meanwhile. "
+        "Once Redis is gone for good none are counted any more: look at its connections below.",
         Query(
             '(sum(rate(ratelimit_service_should_rate_limit_error{err_type="redis_error", '
             f"{S}}}{R})) or vector(0)) and on () "
@@ -217,12 +218,14 @@ SERVICE = [
     ),
     graph(
         "Redis connections",
-        "Open connections, and those closed by the service.",
+        "Open connections, and those closed by the service. None open: Redis is gone, and limits "
+        "are not enforced.",
         Query(f"sum by (pod) (ratelimit_redis_pool_cx_active{{{S}}})", "open {{pod}}"),
         Query(
             f"sum by (pod) (rate(ratelimit_redis_pool_cx_local_close{{{S}}}{R}))",
             "closed/s {{pod}}",
         ),
+        runbook="EnvoyRateLimitRedisErrors",
     ),
     graph(
         "Configuration loads",
