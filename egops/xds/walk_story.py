@@ -13,7 +13,7 @@ from egops.xds.walk_effects import Step, action_steps, filter_steps, rewrite_ste
 from egops.xds.walk_misses import known_hosts, near_misses, similar_hosts, similar_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from egops.xds.match_request import Seen
     from egops.xds.match_table import Compiled
@@ -25,9 +25,12 @@ NEAR = 20
 class Story:
     """Tells verdicts of one walker; what does not depend on the request is told once."""
 
-    def __init__(self, walker: Walker) -> None:
-        """Take the walker that reached the verdicts."""
+    def __init__(
+        self, walker: Walker, locate: Callable[[Source], dict[str, Any]] | None = None
+    ) -> None:
+        """Take the walker that reached the verdicts, and what knows where rules are written."""
         self.walker = walker
+        self._locate = locate
         self._fixed: dict[tuple[int, int], tuple[list[Step], list[Step]]] = {}
         self._sources: dict[int, tuple[dict[str, Any] | None, str]] = {}
 
@@ -80,6 +83,8 @@ class Story:
         if found is None:
             made_by = route_source(route.route, verdict.host.virtual_host)
             known = msgspec.to_builtins(made_by) if isinstance(made_by, Source) else None
+            if isinstance(made_by, Source) and known is not None and self._locate is not None:
+                known |= self._locate(made_by)
             reason = made_by.reason if isinstance(made_by, Conflict) else ""
             found = self._sources[id(route)] = (known, reason)
         return found

@@ -234,3 +234,20 @@ def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str) -> None:
 
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_the_rules_file_and_line_are_told_when_manifests_are_given(tmp_path: Path) -> None:
+    file = tmp_path / "canary.yaml"
+    file.write_text(
+        "apiVersion: gateway.networking.k8s.io/v1\n"
+        "kind: HTTPRoute\n"
+        "metadata: {name: canary, namespace: demo}\n"
+        "spec:\n"
+        "  rules:\n"
+        "    - matches: [{path: {value: /api}}]\n",
+        "utf-8",
+    )
+
+    told = explain("http://canary.demo.test/api", "-f", str(file))
+
+    assert (told["source"]["file"], told["source"]["line"]) == (str(file), 6)

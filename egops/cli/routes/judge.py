@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from egops.gather import SourceOptions
     from egops.snapshot import Kind, Proxy, Snapshot
     from egops.xds.match_request import Request
+    from egops.xds.owners import Source
     from egops.xds.walk import Verdict, Walker
     from egops.xds.walk_story import Story
 
@@ -65,6 +66,7 @@ class Judges:
         Raises:
             EgopsError: none could be read, or none has a listener.
         """
+        from egops.gatewayapi import ROUTE_KINDS
         from egops.xds.walk import Walker
         from egops.xds.walk_story import Story
 
@@ -75,7 +77,8 @@ class Judges:
             )
         self.source = source
         self.snapshot: Snapshot
-        self.snapshot, proxies = look(source, (), proxy=proxy)
+        kinds = ROUTE_KINDS if source.files else ()
+        self.snapshot, proxies = look(source, (), kinds, proxy=proxy)
         groups: dict[bytes, list[Proxy]] = {}
         for found in proxies:
             key = _fingerprint(found) if len(proxies) > 1 else b""
@@ -90,7 +93,7 @@ class Judges:
                 refused = exc
                 click.echo(f"skipped: {', '.join(names)}: {exc.message}", err=True)
                 continue
-            self.benches.append(Bench(names, members[0], walker, Story(walker)))
+            self.benches.append(Bench(names, members[0], walker, Story(walker, self._where)))
         if not self.benches and refused is not None:
             raise refused
         for bench in self.benches:
@@ -98,6 +101,17 @@ class Judges:
                 text = "the dump does not tell Envoy's version"
                 click.echo(f"note: {bench.names[0]}: {text}; judged as the newest", err=True)
         gc.freeze()
+
+    def _where(self, made_by: Source) -> dict[str, Any]:
+        """Return the file and the line where a rule is written, if its object was given."""
+        for resources in self.snapshot.resources.values():
+            for resource in resources:
+                named = (resource.kind.name, resource.namespace, resource.name)
+                if named == (made_by.kind, made_by.namespace, made_by.name):
+                    path = () if made_by.rule is None else ("spec", "rules", made_by.rule)
+                    place = resource.at(*path)
+                    return {"file": place.file, "line": place.line} if place.file else {}
+        return {}
 
     def judge(self, request: Request) -> Answered:
         """Return the verdict of the Envoy that serves a request.
