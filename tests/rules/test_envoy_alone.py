@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from egops.engine import run
+from egops.finding import Severity
 from egops.rules.registry import doctor_rules
 from egops.snapshot import Probe, Proxy, Snapshot, Source, SourceType
 from tests.rules.snapshots import FIXTURES, NOW
@@ -80,3 +81,32 @@ def test_saved_dump_is_no_unreachable_proxy() -> None:
 
     assert report.findings == ()
     assert "EGD-459" in {skip.code for skip in report.skipped}
+
+
+def test_old_counters_are_information_and_never_an_alarm() -> None:
+    still = (Path(FIXTURES) / "envoy/refused-updates/stats_again.json").read_bytes()
+    documents = {
+        **envoy("healthy").proxies[0].documents,
+        Probe.STATS: still,
+        Probe.STATS_AGAIN: still,
+    }
+    snapshot = replace(envoy("healthy"), proxies=(Proxy("http://x", None, documents),))
+
+    report = run(doctor_rules(), snapshot)
+
+    assert {finding.code for finding in report.findings} == {"EGD-441", "EGD-405"}
+    assert {finding.severity for finding in report.findings} == {Severity.INFO}
+
+
+def test_certificates_of_a_saved_dump_are_judged() -> None:
+    dump = {Probe.CONFIG_DUMP: envoy("healthy").proxies[0].documents[Probe.CONFIG_DUMP]}
+    late = replace(
+        envoy("healthy"),
+        proxies=(Proxy("dump.json", None, dump),),
+        taken_at=LATER.replace(year=2037),
+    )
+
+    report = run([rule for rule in doctor_rules() if rule.code == "EGD-402"], late)
+
+    assert [finding.severity for finding in report.findings] == [Severity.ERROR]
+    assert "*.demo.test" in report.findings[0].problem.message
