@@ -68,12 +68,12 @@ def _jwt_routes(dump: ConfigDump, config: Any, cluster: str) -> Iterator[Owner]:
     """Yield the routes that require a provider of this cluster: from 1.9 on its key tells none."""
     providers = {
         name
-        for name, provider in config.get("providers", {}).items()
+        for name, provider in _mapping(config, "providers").items()
         if cluster in topology.strings(provider, "cluster")
     }
     required = {
         name
-        for name, requirement in config.get("requirement_map", {}).items()
+        for name, requirement in _mapping(config, "requirement_map").items()
         if providers.intersection(topology.strings(requirement, "provider_name"))
     }
     for entry in dump.route_configs:
@@ -82,10 +82,15 @@ def _jwt_routes(dump: ConfigDump, config: Any, cluster: str) -> Iterator[Owner]:
                 if JWT.encode() not in bytes(route.typed_per_filter_config):
                     continue
                 source = owners.route_source(route, host)
-                body = msgspec.json.decode(route.typed_per_filter_config).get(JWT)
+                body = _mapping(msgspec.json.decode(route.typed_per_filter_config), JWT)
                 named = required.intersection(topology.strings(body, "requirement_name"))
                 if named and isinstance(source, Source):
                     yield Owner(source.kind, source.namespace, source.name, "caller", source.rule)
+
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _named(part: str) -> Owner | None:
