@@ -134,7 +134,7 @@ def _check(
     from egops.rules.registry import upgrade_rules
     from egops.upgrade.plan import plan
     from egops.upgrade.releases import dotted, named
-    from egops.upgrade.select import is_ours, rules_of, step_of
+    from egops.upgrade.select import is_ours, not_covered, rules_of, step_of
 
     if start:
         named(target, named(start))  # tell of a bad release before anything is read
@@ -151,7 +151,10 @@ def _check(
             hint="give Gateways, routes, policies, values of the chart or a cluster that has them",
         )
     step, known_by = step_of(snapshot, start, target)
-    snapshot = replace(snapshot, upgrade=step)
+    missing = ", ".join(dotted(minor) for minor in not_covered(upgrade_rules(), step))
+    gap = f"no rule knows how {missing} changes behaviour: only its CRDs are judged"
+    notes = (*snapshot.notes, gap) if missing else snapshot.notes
+    snapshot = replace(snapshot, upgrade=step, notes=notes)
     baseline = read_baseline(chosen.baseline) if chosen.baseline else frozenset()
     facts = {
         "from": dotted(step.from_version),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from egops.finding import Severity
 from egops.gatewayapi import installs
+from egops.snapshot import text
 from egops.upgrade.releases import MATRIX, dotted, last_patch, notes_link, steps
 from egops.upgrade.world import world
 
@@ -35,8 +36,11 @@ def plan(snapshot: Snapshot, step: Upgrade, findings: Iterable[Finding]) -> tupl
     """Return the steps from the installed release to the target."""
     found = installs(snapshot)
     namespace = (found[0].namespace if found else "") or "envoy-gateway-system"
+    name = "eg"
+    if found and found[0].deployment is not None:
+        name = text(found[0].deployment.annotations, "meta.helm.sh/release-name") or name
     path = steps(step.from_version, step.to_version)
-    made = [_save(namespace), *_before(list(findings))]
+    made = [_save(name, namespace), *_before(list(findings))]
     if len(path) > 1:
         names = ", ".join(dotted(version) for version in path)
         made.append(
@@ -46,12 +50,12 @@ def plan(snapshot: Snapshot, step: Upgrade, findings: Iterable[Finding]) -> tupl
             )
         )
     for version in path:
-        made += _release(version, namespace)
-    made += [_effect(snapshot), _verify(namespace, step), _back(step, namespace)]
+        made += _release(version, name, namespace)
+    made += [_effect(snapshot), _verify(namespace, step), _back(step, name, namespace)]
     return tuple(made)
 
 
-def _save(namespace: str) -> Step:
+def _save(name: str, namespace: str) -> Step:
     return Step(
         "Save what is there",
         (
@@ -60,7 +64,7 @@ def _save(namespace: str) -> Step:
             "kubectl get envoyproxies,backends,clienttrafficpolicies,backendtrafficpolicies,"
             "securitypolicies,envoyextensionpolicies,envoypatchpolicies,httproutefilters -A "
             "-o yaml > envoy-gateway.yaml",
-            f"helm get values eg -n {namespace} -o yaml > values.yaml",
+            f"helm get values {name} -n {namespace} -o yaml > values.yaml",
         ),
     )
 
@@ -97,7 +101,7 @@ def crd_commands(version: Version) -> tuple[str, ...]:
     return commands
 
 
-def _release(version: Version, namespace: str) -> list[Step]:
+def _release(version: Version, name: str, namespace: str) -> list[Step]:
     tag = f"v{dotted(version)}"
     row = MATRIX[version[:2]]
     remarks = ["Helm never updates CRDs: apply them before the controller"]
@@ -113,7 +117,7 @@ def _release(version: Version, namespace: str) -> list[Step]:
         Step(
             f"Controller {tag}",
             (
-                f"helm upgrade eg {CHART} --version {tag} -n {namespace} -f values.yaml",
+                f"helm upgrade {name} {CHART} --version {tag} -n {namespace} -f values.yaml",
                 f"kubectl rollout status deployment/envoy-gateway -n {namespace} --timeout=5m",
             ),
             (f"release notes: {notes_link((*version[:2], 0))}",),
@@ -147,7 +151,7 @@ def _verify(namespace: str, step: Upgrade) -> Step:
     )
 
 
-def _back(step: Upgrade, namespace: str) -> Step:
+def _back(step: Upgrade, name: str, namespace: str) -> Step:
     remarks = ["proxies are rolled again; objects stay as they are"]
     if step.to_version >= (1, 8) > step.from_version[:2]:
         remarks.append(
@@ -155,4 +159,4 @@ def _back(step: Upgrade, namespace: str) -> Step:
         )
     else:
         remarks.append("leave the newer CRDs in place: the older controller works with them")
-    return Step("How to go back", (f"helm rollback eg -n {namespace}",), tuple(remarks))
+    return Step("How to go back", (f"helm rollback {name} -n {namespace}",), tuple(remarks))

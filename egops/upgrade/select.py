@@ -132,6 +132,16 @@ def _applies(rule: Dated, step: Upgrade) -> bool:
     return rule.fixed_in is None or step.to_version < rule.fixed_in
 
 
+def not_covered(rules: Iterable[R], step: Upgrade) -> list[Version]:
+    """Return the minors of a step whose changes in behaviour no rule knows."""
+    known = {rule.changed_in[:2] for rule in rules if rule.changed_in}
+    return [
+        m
+        for m in sorted(MATRIX)
+        if step.from_version[:2] < m <= step.to_version[:2] and m not in known
+    ]
+
+
 def is_ours(snapshot: Snapshot) -> bool:
     """Return whether anything in the snapshot concerns Envoy Gateway."""
     return any(found and kind.group in OUR_GROUPS for kind, found in snapshot.resources.items())

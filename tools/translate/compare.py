@@ -152,7 +152,7 @@ def _is_mass(finding: Finding) -> bool:
     is_info = finding.severity == Severity.INFO
     if finding.code == "EGU-1316":
         return is_info and finding.at.ref.kind.name != "HTTPRoute"
-    return is_info and finding.code in ("EGU-1301", "EGU-1326", "EGU-1327")
+    return is_info and finding.code in ("EGU-0014", "EGU-1301", "EGU-1326", "EGU-1327")
 
 
 def _is_outside(finding: Finding) -> bool:

@@ -3,6 +3,9 @@
 UPGRADE_MODULES: tuple[str, ...] = (
     "upgrade.rejected_by_new_crd",
     "upgrade.field_pruned",
+    "upgrade.helm_release_unfinished",
+    "upgrade.proxy_image_pinned",
+    "upgrade.deprecated_field_in_use",
     "upgrade.listener_ports_vanish",
     "upgrade.empty_alpn_list",
     "upgrade.passive_health_check_lost",
