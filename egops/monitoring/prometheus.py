@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from egops.gather.prometheus import Prometheus as Client
 
 MOST_SERIES = 10_000
+_NO_SUCH_API = re.compile(r"answered (?:404|405|501)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,11 @@ class Prometheus:
     ) -> list[dict[str, Any]] | None:
         try:
             data = self._client.get(path, params)
-        except UnreachableError:
-            return None
+        except UnreachableError as exc:
+            # gather's client tells the status only in words
+            if _NO_SUCH_API.search(exc.message):
+                return None
+            raise
         found = data.get(key) if isinstance(data, dict) else None
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
 
