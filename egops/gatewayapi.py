@@ -248,17 +248,20 @@ def installs(snapshot: Snapshot) -> list[Install]:
     Where no Deployment is in the snapshot (files), the configurations alone tell.
     """
     found = [
-        _install(deployment.namespace, deployment, snapshot)
+        _install(
+            deployment.namespace,
+            deployment,
+            snapshot.find(ENVOY_GATEWAY, deployment.namespace, CONFIG_NAME),
+        )
         for deployment in snapshot.all(DEPLOYMENT)
         if text(deployment.labels, "control-plane") == "envoy-gateway"
     ]
     return found or [
-        _install(config.namespace, None, snapshot) for config in snapshot.all(ENVOY_GATEWAY)
+        _install(config.namespace, None, config) for config in snapshot.all(ENVOY_GATEWAY)
     ]
 
 
-def _install(namespace: str, deployment: Resource | None, snapshot: Snapshot) -> Install:
-    config = snapshot.find(ENVOY_GATEWAY, namespace, CONFIG_NAME)
+def _install(namespace: str, deployment: Resource | None, config: Resource | None) -> Install:
     image = ""
     if deployment is not None:
         for _, container in items(deployment.spec, "template", "spec", "containers"):

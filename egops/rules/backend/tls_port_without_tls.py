@@ -22,7 +22,7 @@ from egops.gatewayapi import (
 )
 from egops.policies import policies_on
 from egops.rules import rule
-from egops.snapshot import items, number, section, text
+from egops.snapshot import entries, items, number, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,7 +113,7 @@ def _looks_like_tls(port: Mapping[str, Any]) -> str:
         return f"port {number(port, 'port')} is named {name}"
     if name == "http" or name.startswith(("http-", "http2", "grpc", "h2c", "ws")):
         return ""
-    if number(port, "port") in TLS_PORTS or port.get("targetPort") in TLS_PORTS:
+    if {number(port, "port"), number(port, "targetPort")} & TLS_PORTS:
         return f"port {number(port, 'port')} is a usual port of TLS"
     return ""
 
@@ -123,8 +123,8 @@ def _backend_problem(
 ) -> Problem | None:
     if section(found.spec, "tls") or policies:
         return None
-    protocols = found.spec.get("appProtocols")
-    if isinstance(protocols, list) and any(protocol in PLAIN_PROTOCOLS for protocol in protocols):
+    protocols = {str(entry) for entry in entries(found.spec, "appProtocols")}
+    if protocols & PLAIN_PROTOCOLS:
         return None
     for index, endpoint in items(found.spec, "endpoints"):
         port = number(endpoint, "fqdn", "port") or number(endpoint, "ip", "port")
