@@ -429,6 +429,18 @@ def test_a_truncated_dump_is_refused_with_its_size(tmp_path: Path) -> None:
         (gzip.compress(b"garbage"), "not JSON"),
         (gzip.compress(raw_dump("eg-1.3.0"))[:3000], "cannot read"),
     ],
+    ids=[
+        "empty",
+        "html",
+        "text",
+        "list",
+        "no-list",
+        "no-sections",
+        "other",
+        "broken-gzip",
+        "gzipped-text",
+        "cut-gzip",
+    ],  # fmt: skip
 )
 def test_what_is_no_dump_is_refused_with_the_reason(
     tmp_path: Path, raw: bytes, reason: str
