@@ -440,7 +440,7 @@ def test_a_truncated_dump_is_refused_with_its_size(tmp_path: Path) -> None:
         "broken-gzip",
         "gzipped-text",
         "cut-gzip",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_no_dump_is_refused_with_the_reason(
     tmp_path: Path, raw: bytes, reason: str
