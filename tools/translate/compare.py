@@ -28,6 +28,7 @@ from egops.gather.yaml_documents import Document, documents
 from egops.rules.registry import upgrade_rules
 from egops.snapshot import Origin, Snapshot, Source, SourceType, Upgrade
 from egops.upgrade.releases import named
+from egops.upgrade.select import rules_of
 from tools.translate.build import module_folder, oracle
 from tools.translate.corpus import corpus, mixed
 from tools.translate.meaning import differences, meaning
@@ -50,9 +51,7 @@ def judge(objects: list[dict[str, Any]], start: str, end: str) -> list[Finding]:
         resources=ordered(manifests.resources),
         upgrade=step,
     )
-    rules = [
-        rule for rule in upgrade_rules() if rule.changed_in and rule.changed_in <= step.to_version
-    ]
+    rules = rules_of(upgrade_rules(), step)
     report = run(rules, snapshot, Options(command="upgrade-check"))
     for crash in report.crashed:
         print(crash.code, crash.error, crash.traceback, file=sys.stderr)

@@ -40,4 +40,5 @@ UPGRADE_MODULES: tuple[str, ...] = (
     "upgrade.config_key_gone",
     "upgrade.route_order_swaps",
     "upgrade.envoy_minor_differs",
+    "upgrade.http3_listener_awakes",
 )
