@@ -12,7 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests  # noqa: TID253 - this module is the HTTP client and is imported where it is used
 from requests.adapters import HTTPAdapter  # noqa: TID253 - as above
-from urllib3 import Retry
+from urllib3 import Retry, disable_warnings
+from urllib3.exceptions import InsecureRequestWarning
 
 from egops.errors import AccessError, EgopsError, InputError, UnreachableError
 
@@ -64,6 +65,9 @@ def session(access: Access) -> requests.Session:
             access.user or parts.username or "",
             access.password or parts.password or "",
         )
+    if access.insecure:
+        # the user has said so; a warning with each request would say it again
+        disable_warnings(InsecureRequestWarning)
     made.verify = False if access.insecure else (access.ca or True)
     made.cert = access.certificate
     made.mount(access.shown, HTTPAdapter(max_retries=retry()))
@@ -146,6 +150,8 @@ class Server:
                 data=text.encode() or None,
                 headers=sent,
                 timeout=self.access.timeout,
+                # said again: REQUESTS_CA_BUNDLE would win over the session's own
+                verify=self._session.verify,
                 allow_redirects=False,
             )
         if 200 <= answer.status_code < 300 or answer.status_code in accept:

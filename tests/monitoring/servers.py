@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOKEN = "throw-away"
 
@@ -233,8 +235,11 @@ class Ruler:
 class Web:
     """Serves a Grafana and a ruler on loopback; `wrong` makes every answer a fixed one."""
 
-    def __init__(self, grafana: Grafana, ruler: Ruler) -> None:
+    def __init__(
+        self, grafana: Grafana, ruler: Ruler, tls: tuple[Path, Path] | None = None
+    ) -> None:
         self.grafana, self.ruler = grafana, ruler
+        self.scheme = "https" if tls else "http"
         self.wrong: tuple[int, str] | None = None
         web = self
 
@@ -265,11 +270,15 @@ class Web:
                 """Say nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
 
     def close(self) -> None:
         self.server.shutdown()

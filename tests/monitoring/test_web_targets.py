@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import json
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from egops.errors import AccessError, InputError, UnreachableError
 from egops.monitoring.install import RefusedError, alerts_content, boards_content, carry_out
@@ -18,6 +25,7 @@ from tests.monitoring.servers import TOKEN, Grafana, Ruler, Web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from egops.monitoring.targets import Content, Target
     from egops.plan import Plan
@@ -201,6 +209,55 @@ def test_a_wrong_token_is_explained_and_never_shown(web: Web) -> None:
         install(target(web, "grafana", token="secret-token"), BOARDS)
 
     assert "secret-token" not in str(caught.value) + caught.value.hint
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """Return a certificate for 127.0.0.1 that signs itself, and its key, made for this test."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    paths = tmp_path / "tls.crt", tmp_path / "tls.key"
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
+
+
+def test_a_certificate_is_checked_against_the_given_ca_whatever_the_environment_says(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    made = Web(Grafana(), Ruler(), certificate)
+    try:
+        with pytest.raises(UnreachableError, match="certificate verify failed: self-signed"):
+            install(target(made, "grafana"), BOARDS)
+        install(target(made, "grafana", ca=str(certificate[0])), BOARDS)
+        again = install(target(made, "grafana", insecure=True), BOARDS)
+    finally:
+        made.close()
+
+    assert len(made.grafana.boards) == 5
+    assert again.pending == ()
 
 
 def test_nobody_at_the_address_is_explained() -> None:
