@@ -41,4 +41,13 @@ UPGRADE_MODULES: tuple[str, ...] = (
     "upgrade.route_order_swaps",
     "upgrade.envoy_minor_differs",
     "upgrade.http3_listener_awakes",
+    "upgrade.repair_changes_behaviour",
+    "upgrade.lua_off_by_default",
+    "upgrade.route_version_not_served",
+    "upgrade.patched_names_change",
+    "upgrade.system_ca_secret_shared",
+    "upgrade.client_forced_tracing_off",
+    "upgrade.endpoint_index_needs_memory",
+    "upgrade.controller_filesystem_read_only",
+    "upgrade.autoscaler_left_alone",
 )

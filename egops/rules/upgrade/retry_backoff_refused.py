@@ -57,7 +57,9 @@ def retry_backoff_refused(snapshot: Snapshot) -> Iterator[Problem]:
         if joined.is_whole and not routes:
             continue
         yield from _judge(snapshot, policy, ("spec", "retry"), f"{routes} route(s) answer 500")
-    ignored = not EXT_AUTH.is_in(upgrade_of(snapshot).to_version)
+    step = upgrade_of(snapshot)
+    # settings that are lost as a whole are EGU-1316's, settings that start to count EGU-1336's
+    ignored = not (EXT_AUTH.is_in(step.to_version) and EXT_AUTH.is_in(step.from_version))
     for kind, places in ((SECURITY_POLICY, _security), (ENVOY_EXTENSION_POLICY, _extension)):
         for policy, used in joined.in_use(kind):
             routes = sum(
@@ -67,7 +69,7 @@ def retry_backoff_refused(snapshot: Snapshot) -> Iterator[Problem]:
             if joined.is_whole and not routes:
                 continue
             for path in places(policy):
-                if ignored and "extAuth" in path:  # lost as a whole: see EGU-1316
+                if ignored and "extAuth" in path:
                     continue
                 yield from _judge(snapshot, policy, path, f"{routes} route(s) answer 500")
 
