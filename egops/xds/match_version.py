@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 Version = tuple[int, int, int]
 NEWEST: Version = (1, 40, 0)
+EMPTY_AUTHORITY: Version = (1, 37, 0)
 # one security release that fixed the same on every branch
 _MID_2026 = {36: 10, 37: 6, 38: 4, 39: 1}
 
@@ -20,6 +21,7 @@ class Behaviour(NamedTuple):
     segment_parameters: bool = True  # parameters are ignored per segment, not from the first `;` on
     query_method: bool = True  # the method QUERY exists
     keeps_stream_duration: bool = False  # `x-envoy-upstream-stream-duration-ms` of strangers
+    refuses_empty_authority: bool = True  # in HTTP/2
     rejects_fragment: bool = True  # `#` in the path is a 400
     runtime: dict[str, Any] = {}  # noqa: RUF012 - never written to
 
@@ -50,6 +52,7 @@ def behaviour(bootstrap: dict[str, Any]) -> Behaviour:
         keeps_stream_duration=not guard(
             "sanitize_upstream_stream_duration_header", version >= (1, 40, 0)
         ),
+        refuses_empty_authority=version >= EMPTY_AUTHORITY,
         rejects_fragment=guard("http_reject_path_with_fragment", default=True),
         runtime=runtime,
     )

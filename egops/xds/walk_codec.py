@@ -63,7 +63,7 @@ class Message:
 def read(request: Request, manager: Manager, how: Behaviour, *, tls: bool) -> Message | Refusal:
     """Return the message that the codec hands on, or why it does not."""
     if request.protocol in ("h2", "h3"):
-        return _read_binary(request, manager, how)
+        return _read_binary(request, manager, how, tls=tls)
     refused = (
         _characters(request) or _first_line(request, manager, how) or _limits(request, manager)
     )
@@ -163,7 +163,7 @@ def _limits(request: Request, manager: Manager) -> Refusal | None:
     return Refusal("codec", "http1.too_many_headers", 431) if lines > count else None
 
 
-def _fields(headers: Headers, manager: Manager) -> Fields | Refusal:
+def _fields(headers: Headers, manager: Manager, *, strip: bool = True) -> Fields | Refusal:
     lengths = [value.strip(b" \t") for name, value in headers if name.lower() == b"content-length"]
     if len(lengths) > 1 or not all(value.isdigit() for value in lengths):
         return Refusal("codec", "http1.codec_error: invalid content-length", 400)
@@ -179,7 +179,8 @@ def _fields(headers: Headers, manager: Manager) -> Fields | Refusal:
             return Refusal("codec", "http1.unexpected_underscore", 400)
         if b"_" in name and action == "DROP_HEADER":
             continue
-        lines.setdefault(name.lower(), []).append(value.replace(b"\r", b"").strip(b" \t"))
+        value = value.replace(b"\r", b"").strip(b" \t") if strip else value
+        lines.setdefault(name.lower(), []).append(value)
     for name in SINGLE & lines.keys():
         if len(lines[name]) > 1 and name != b"content-length":
             lines[name] = [b",".join(filter(None, lines[name]))]
@@ -234,13 +235,15 @@ def _valid_host(host: bytes) -> bool:
 
 _H2_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _H2_PATH = re.compile(rb"[!-~\x80-\xff]+")
-_H2_AUTHORITY = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]+")
+_H2_AUTHORITY = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")
 _CONNECTION_FIELDS = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
 
 
-def _read_binary(request: Request, manager: Manager, how: Behaviour) -> Message | Refusal:
+def _read_binary(
+    request: Request, manager: Manager, how: Behaviour, *, tls: bool
+) -> Message | Refusal:
     """Read an HTTP/2 or HTTP/3 request: what HTTP/1 answers with 400 resets the stream here."""
     reset = Refusal("codec", f"{request.protocol}.invalid_header_field", None)
     if not _pseudo_are_valid(request) or not _binary_fields_are_valid(request):
@@ -250,7 +253,7 @@ def _read_binary(request: Request, manager: Manager, how: Behaviour) -> Message 
     action = manager.common_http_protocol_options.headers_with_underscores_action
     if action == "REJECT_REQUEST" and any(b"_" in name for name, _ in request.headers):
         return Refusal("codec", f"{request.protocol}.unexpected_underscore", None)
-    fields = _fields(request.headers, manager)
+    fields = _fields(request.headers, manager, strip=False)
     if isinstance(fields, Refusal):
         return reset
     authority = request.authority
@@ -259,10 +262,13 @@ def _read_binary(request: Request, manager: Manager, how: Behaviour) -> Message 
         authority = b",".join(filter(None, hosts))
     if authority is None or not _H2_AUTHORITY.fullmatch(authority):
         return reset
+    if not authority and how.refuses_empty_authority:
+        return reset
     if cookies := fields.lines.pop(b"cookie", None):
         fields.lines |= {b"cookie": [b"; ".join(cookies)]} if any(cookies) else {}
     path = b"" if request.method == b"CONNECT" else request.target
-    message = Message(request.method, path, authority, fields)
+    scheme = request.scheme or ("https" if tls else "http")  # the client's own word here
+    message = Message(request.method, path, authority, fields, scheme)
     return _query(message, how) or message
 
 

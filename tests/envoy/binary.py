@@ -48,11 +48,11 @@ def _exchange(sock: socket.socket, fields: list[tuple[bytes, bytes]]) -> Answer:
     connection.send_headers(1, fields, end_stream=True)
     sock.sendall(connection.data_to_send())
     while data := sock.recv(65536):
-        for event in connection.receive_data(data):
+        for event in connection.receive_data(data):  # GOAWAY may come before the answer
             if isinstance(event, h2.events.ResponseReceived):
                 found = {k.decode(): v.decode("utf-8", "surrogateescape") for k, v in event.headers}
                 return Answer(int(found.pop(":status")), found)
-            if isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated)):
+            if isinstance(event, h2.events.StreamReset):
                 return Answer(0, {})
         sock.sendall(connection.data_to_send())
     return Answer(0, {})

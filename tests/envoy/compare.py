@@ -184,6 +184,8 @@ def run(
             client = traffic.Client(ports[name])
             for _ in range(each):
                 sent = traffic.request(rnd, config, ports[name])
+                if binary and sent.method == "CONNECT":
+                    continue  # Envoy sends GOAWAY before its 403, and h2 then reads no further
                 if binary:
                     answer = binary_ask(ports[name], sent)
                     verdict = walker.walk(to_request(sent, name, "h2"), by_name[name])
