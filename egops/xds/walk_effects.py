@@ -62,6 +62,8 @@ def filter_steps(manager: Manager, route: Compiled) -> Iterator[Step]:
         own = per_route(route, entry.name)
         if entry.type in PASSIVE or not is_on(entry, own):
             continue
+        if entry.type == "RateLimit" and not any(descriptors(route, own)):
+            continue  # nothing is counted, so the service is not asked
         yield _filter_step(entry, own, route)
 
 
@@ -113,7 +115,7 @@ def _percent(fault: Mapping[str, Any]) -> str:
     percentage = percentage if isinstance(percentage, dict) else {}
     of = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
     share = percentage.get("numerator", 0) / of.get(percentage.get("denominator", "HUNDRED"), 100)
-    return f"{share:.4%}"
+    return f"{share * 100:g} %"
 
 
 def descriptors(route: Compiled, own: Any) -> Iterator[str]:

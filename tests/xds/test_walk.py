@@ -392,3 +392,54 @@ def test_each_reachable_route_has_an_example_that_takes_it() -> None:
     found = {r.route.name: example(asked, spot, r) for r in spot.host.index.compiled}
 
     assert [name for name, one in found.items() if one is None] == ["shadowed"]
+
+
+def test_the_steps_tell_filters_rate_limits_with_cost_retries_and_backends() -> None:
+    kind = "type.googleapis.com/envoy.extensions.filters.http."
+    limit = {
+        "actions": [{"generic_key": {"descriptor_key": "k", "descriptor_value": "v"}}],
+        "hits_addend": {"number": 3},
+    }
+    forward = {
+        "name": "r",
+        "match": {"prefix": "/a"},
+        "route": {
+            "weighted_clusters": {
+                "clusters": [{"name": "c", "weight": 9}, {"name": "d", "weight": 1}]
+            },
+            "prefix_rewrite": "/b",
+            "timeout": "5s",
+            "retry_policy": {"retry_on": "5xx", "num_retries": 2},
+            "request_mirror_policies": [{"cluster": "m"}],
+        },
+        "typed_per_filter_config": {
+            "limit": {"@type": f"{kind}ratelimit.v3.RateLimitPerRoute", "rate_limits": [limit]},
+            "envoy.filters.http.ext_authz/securitypolicy/ns/p": {
+                "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+            },
+        },
+    }
+    filters = [
+        {
+            "name": "envoy.filters.http.ext_authz/securitypolicy/ns/p",
+            "disabled": True,
+            "typed_config": {"@type": f"{kind}ext_authz.v3.ExtAuthz"},
+        },
+        {"name": "off", "disabled": True, "typed_config": {"@type": f"{kind}cors.v3.Cors"}},
+        {"name": "limit", "typed_config": {"@type": f"{kind}ratelimit.v3.RateLimit"}},
+    ]
+    asked = walker(host(forward), http_filters=filters)
+
+    steps = Story(asked).tell(ask(asked, "/a/x"))["steps"]
+
+    told = [f"{step['stage']}: {step['text']}" for step in steps[3:]]
+    assert told[1:] == [
+        "filter: external authorization from SecurityPolicy ns/p",
+        "filter: global rate limit: k=v (cost 3)",
+        "rewrite: path becomes /b/x",
+        "backend: cluster c, 90% of requests",
+        "backend: cluster d, 10% of requests",
+        "timeout: timeout 5s",
+        "retry: up to 2 retries on 5xx",
+        "mirror: copied to m",
+    ]
