@@ -87,6 +87,8 @@ def main() -> int:
     except RigError as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `… status | head`
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
