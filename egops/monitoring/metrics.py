@@ -97,7 +97,7 @@ _TABLE: tuple[tuple[str, Source, str, str, str], ...] = (
     ("resource_apply_total", _EG, "the first Gateway", "1.1", ""),
     ("resource_delete_total", _EG, "the first Gateway deleted", "1.1", ""),
     ("xds_snapshot_create_total", _EG, "the first Gateway", "1.1", ""),
-    ("xds_snapshot_update_total", _EG, "the first Envoy that connects", "1.1", ""),
+    ("xds_snapshot_update_total", _EG, "the first snapshot handed to an Envoy", "1.1", ""),
     ("xds_stream_duration_seconds_count", _EG, "the first stream that ends", "1.1", ""),
     ("xds_nack_total", _EG, "the first rejected update", "1.9", ""),
     ("wasm_cache_entries", _EG, _WASM, "1.1", ""),

@@ -70,7 +70,7 @@ def selectors(expr: str) -> list[Selector]:
 def windows(expr: str) -> list[str]:
     """Return the range selectors of an expression, such as `up{job="a"}[5m]`, each once."""
     return list(
-        dict.fromkeys(node.prettify() for node in _tree(expr) if type(node).__name__ == _RANGE)
+        dict.fromkeys(node.prettify() for node in _tree(expr) if type(node).__name__ in _RANGES)
     )
 
 
@@ -92,7 +92,7 @@ def _tree(expr: str) -> Iterator[Any]:
     yield from _walk(tree)
 
 
-_RANGE = "MatrixSelector"
+_RANGES = {"MatrixSelector", "SubqueryExpr"}
 _CONDITIONS = {"==", "!=", ">", "<", ">=", "<=", "unless"}
 
 
