@@ -25,7 +25,7 @@ JSON_DEFAULT = ((1, 2, 7), (1, 3, 1))  # the default log goes through the JSON f
     severity=Severity.WARNING,
     optional=(*CORE, ENVOY_PROXY),
     since="0.1",
-    changed_in=(1, 3, 0),
+    changed_in=(1, 0, 0),
     link=notes_link((1, 3, 1)),
     ok="no access log changes its format",
 )
@@ -44,11 +44,12 @@ def access_log_types_change(snapshot: Snapshot) -> Iterator[Problem]:
     joined = world(snapshot)
     before = is_repaired(step.from_version, JSON_DEFAULT)
     after = is_repaired(step.to_version, JSON_DEFAULT)
+    typed = step.from_version < (1, 3) <= step.to_version  # Envoy 1.33 keeps types
     proxies = [proxy for proxy, _ in joined.used_proxies.values()]
     if not joined.is_whole:
         proxies = list(snapshot.all(ENVOY_PROXY))
     for proxy in proxies:
-        yield from _proxy(snapshot, proxy, before=before, after=after)
+        yield from _proxy(snapshot, proxy, before=before, after=after, typed=typed)
     yield from _default(joined, before=before, after=after)
 
 
@@ -56,7 +57,9 @@ def _word(*, json: bool) -> str:
     return "JSON" if json else "text"
 
 
-def _proxy(snapshot: Snapshot, proxy: Resource, *, before: bool, after: bool) -> Iterator[Problem]:
+def _proxy(
+    snapshot: Snapshot, proxy: Resource, *, before: bool, after: bool, typed: bool
+) -> Iterator[Problem]:
     log = section(proxy.spec, "telemetry", "accessLog")
     if log.get("disable") is True:
         return
@@ -73,7 +76,7 @@ def _proxy(snapshot: Snapshot, proxy: Resource, *, before: bool, after: bool) ->
                 keep=("write out format and a sink of type File, or go to a later patch",),
                 verify="a line of the log has the format you expect",
             )
-        elif kind == "JSON" and _is_json_file(setting, json=after):
+        elif typed and kind == "JSON" and _is_json_file(setting, json=after):
             yield change(
                 snapshot,
                 proxy.at(*path, "format", "json"),
