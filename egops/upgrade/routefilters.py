@@ -1,0 +1,85 @@
+"""Filters of routes that Envoy Gateway refuses: alone, or together in one rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from egops.gatewayapi import EG, GRPC_ROUTE, HTTP_ROUTE, HTTP_ROUTE_FILTER, rules_of
+from egops.snapshot import SourceType, entries, items, section, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from egops.snapshot import Path, Resource
+    from egops.upgrade.world import Attachment, World
+
+SINCE = ((1, 6, 6), (1, 7, 0))  # from when on such rules answer 500 or are not accepted
+_HEADERS = ("requestHeaderModifier", "responseHeaderModifier")
+
+
+class Fault(NamedTuple):
+    """One filter that is refused; `possible` says what would make it certain."""
+
+    attachment: Attachment
+    path: Path
+    reason: str
+    possible: str = ""
+
+
+def invalid(world: World) -> Iterator[Fault]:
+    """Yield the filters of attached HTTPRoutes and GRPCRoutes that can't be translated."""
+    for attachment in world.routes(HTTP_ROUTE, GRPC_ROUTE):
+        for _, rule in rules_of(attachment.route):
+            for index, body in items(rule.body, "filters"):
+                path: Path = (*rule.path, "filters", index)
+                bad = _bad_header(body)
+                if bad is not None:
+                    yield Fault(attachment, (*path, *bad), "it has an invalid header name")
+                elif section(body, "extensionRef"):
+                    yield from _extension(world, attachment, path, section(body, "extensionRef"))
+
+
+def _extension(world: World, attachment: Attachment, path: Path, ref: object) -> Iterator[Fault]:
+    if text(ref, "group") != EG or text(ref, "kind") != HTTP_ROUTE_FILTER.name:
+        return  # a filter of an extension server
+    name, route = text(ref, "name"), attachment.route
+    if world.snapshot.find(HTTP_ROUTE_FILTER, route.namespace, name) is not None:
+        return
+    here = f"HTTPRouteFilter {route.namespace}/{name}"
+    is_known = world.snapshot.knows(HTTP_ROUTE_FILTER)
+    if is_known or world.snapshot.source.type is not SourceType.CLUSTER:
+        doubt = "" if is_known else f"certain if {here} is in no other file either"
+        yield Fault(attachment, (*path, "extensionRef"), f"{here} does not exist", doubt)
+
+
+def _bad_header(body: object) -> Path | None:
+    for kind in _HEADERS:
+        for verb in ("set", "add"):
+            for number, header in items(body, kind, verb):
+                name = header.get("name")
+                if isinstance(name, str) and (not name or "/" in name or ":" in name):
+                    return (kind, verb, number, "name")
+    return None
+
+
+def clashing(world: World) -> Iterator[Fault]:
+    """Yield the mirrors that stand in one rule with a redirect or a direct response."""
+    for attachment in world.routes(HTTP_ROUTE, GRPC_ROUTE):
+        for _, rule in rules_of(attachment.route):
+            found = entries(rule.body, "filters")
+            ends = any(_ends(world, attachment.route, entry) for entry in found)
+            for index, body in items(rule.body, "filters"):
+                if ends and section(body, "requestMirror"):
+                    path = (*rule.path, "filters", index)
+                    yield Fault(attachment, path, "the rule redirects or answers itself")
+
+
+def _ends(world: World, route: Resource, entry: object) -> bool:
+    if section(entry, "requestRedirect"):
+        return True
+    ref = section(entry, "extensionRef")
+    name = text(ref, "name")
+    if text(ref, "kind") != HTTP_ROUTE_FILTER.name or not name:
+        return False
+    found = world.snapshot.find(HTTP_ROUTE_FILTER, route.namespace, name)
+    return found is not None and bool(section(found.spec, "directResponse"))
