@@ -47,16 +47,12 @@ def test_the_doctor_finds_the_planted_faults_and_no_others() -> None:
 
     report = json.loads(done.stdout)
     found = {
-        finding[
-            "code"
-        ]: f"{finding['object']['kind']} {finding['object']['namespace']}/{finding['object']['name']}"
+        finding["code"]: "{kind} {namespace}/{name}".format(**finding["object"])
         for finding in [*report["findings"], *report["folded"]]
         if finding["severity"] != "info"
     }
     assert report["crashed"] == []
     assert done.returncode == 1
-    for code, subject in PLANTED.items():
-        assert code in found, f"{code} not found; found: {found}"
-    assert set(found) <= {*PLANTED, "EGD-501", "EGD-445", "EGD-345"}
+    assert set(PLANTED) <= set(found) <= {*PLANTED, "EGD-501", "EGD-445", "EGD-345"}
     assert found["EGD-203"] == PLANTED["EGD-203"]
     assert found["EGD-241"] == PLANTED["EGD-241"]

@@ -117,9 +117,9 @@ def rbac(rules: Sequence[Rule]) -> str:
     head = (
         "# Made by tools/docs.py: what egops reads, and nothing else. It writes nothing.\n"
         "# Bind it: kubectl create clusterrolebinding egops --clusterrole egops --user NAME\n"
-        "# Without Secrets or pods/portforward the checks that need them are reported as skipped.\n"
-        "# --via exec also needs create on pods/exec, and a Prometheus that is reached through the\n"
-        "# API server get on services/proxy.\n"
+        "# Without Secrets or pods/portforward the checks that need them are reported skipped.\n"
+        "# --via exec also needs create on pods/exec; a Prometheus behind the API server needs get\n"
+        "# on services/proxy.\n"
     )
     return head + yaml.safe_dump(role, sort_keys=False)
 

@@ -89,7 +89,12 @@ def list_(
     show_values: bool,
     output: str,
 ) -> None:
-    """List the alerts of a profile, with their state if asked."""
+    """List the alerts of a profile, with their state if asked.
+
+    \b
+    egops alerts list --profile full
+    egops alerts list --state --prometheus http://127.0.0.1:9090
+    """
     from egops.monitoring import listing
     from egops.monitoring.rules import selected
 
@@ -126,7 +131,12 @@ def render(
     target_namespace: str,
     labels: tuple[str, ...],
 ) -> None:
-    """Print the rules as a Prometheus rule file, or as a Kubernetes object."""
+    """Print the rules as a Prometheus rule file, or as a Kubernetes object.
+
+    \b
+    egops alerts render --set slo.availability=99.95 > envoy-gateway.yaml
+    egops alerts render --as-objects prometheus-operator
+    """
     from egops.monitoring.render import rule_object, rule_text
 
     if objects:
@@ -155,7 +165,12 @@ def install(  # noqa: PLR0917 - click gives options by name
     yes: bool,
     wait: float,
 ) -> None:
-    """Install the rules, then ask Prometheus whether it has loaded them."""
+    """Install the rules, then ask Prometheus whether it has loaded them.
+
+    \b
+    egops alerts install --dry-run
+    egops alerts install --to prometheus-operator --profile full
+    """
     from egops.monitoring.install import alerts_content
 
     content = alerts_content(values, profile)
@@ -191,7 +206,11 @@ def _confirm(groups: list[str], source: SourceOptions, wait: float) -> None:
 @targeting("alerts")
 @output_option("text", "json")
 def diff(profile: Profile, values: Values, target: TargetOptions, output: str) -> None:
-    """Show how installed rules differ from ours; exit with 1 if they do."""
+    """Show how installed rules differ from ours; exit with 1 if they do.
+
+    \b
+    egops alerts diff --to prometheus-operator
+    """
     from egops.monitoring.install import alerts_content
 
     run_diff(alerts_content(values, profile), target, output)
@@ -202,7 +221,11 @@ def diff(profile: Profile, values: Values, target: TargetOptions, output: str) -
 @click.option("--dry-run", is_flag=True, help="Remove nothing.")
 @click.option("-y", "--yes", is_flag=True, help="With auto: do it.")
 def uninstall(target: TargetOptions, dry_run: bool, yes: bool) -> None:
-    """Remove the rules that egops installed, and nothing else."""
+    """Remove the rules that egops installed, and nothing else.
+
+    \b
+    egops alerts uninstall --to prometheus-operator --dry-run
+    """
     run_uninstall("alerts", target, dry_run=dry_run, yes=yes)
 
 
@@ -220,7 +243,11 @@ def verify(
     output: str,
     verbose: bool,
 ) -> None:
-    """Ask every expression; say which alerts can see, and why the others cannot."""
+    """Ask every expression; say which alerts can see, and why the others cannot.
+
+    \b
+    egops alerts verify --prometheus http://127.0.0.1:9090
+    """
     from egops.monitoring.questions import rule_questions
     from egops.monitoring.rules import rule_groups
 
@@ -232,7 +259,11 @@ def verify(
 @adjusting
 @click.option("--promtool", default="promtool", metavar="FILE", help="Where promtool is.")
 def test(profile: Profile, values: Values, promtool: str) -> None:
-    """Run promtool: check the rules as rendered, then the unit tests of every alert."""
+    """Run promtool: check the rules as rendered, then the unit tests of every alert.
+
+    \b
+    egops alerts test --profile full
+    """
     from egops.monitoring.promtool import run_promtool
 
     failed = 0

@@ -41,7 +41,11 @@ def dashboards() -> None:
 @dashboards.command("list")
 @output_option("table", "json")
 def list_(output: str) -> None:
-    """List the boards with what they answer."""
+    """List the boards with what they answer.
+
+    \b
+    egops dashboards list -o json
+    """
     from egops.monitoring.shipped import boards
 
     rows = [
@@ -77,7 +81,11 @@ def list_(output: str) -> None:
     "--label", default="grafana_dashboard=1", show_default=True, help="What selects them."
 )
 def render(names: tuple[str, ...], objects: str | None, target_namespace: str, label: str) -> None:
-    """Print boards as JSON, one or several, or as Kubernetes objects."""
+    """Print boards as JSON, one or several, or as Kubernetes objects.
+
+    \b
+    egops dashboards render control-plane > control-plane.json
+    """
     from egops.monitoring.render import board_objects, board_text
 
     if objects:
@@ -93,7 +101,12 @@ def render(names: tuple[str, ...], objects: str | None, target_namespace: str, l
 def install(
     names: tuple[str, ...], target: TargetOptions, dry_run: bool, overwrite: bool, yes: bool
 ) -> None:
-    """Install boards; what is equal stays, what is not ours is refused with the reason."""
+    """Install boards; what is equal stays, what is not ours is refused with the reason.
+
+    \b
+    egops dashboards install --dry-run
+    egops dashboards install --to grafana --url https://grafana.example.com --token "$TOKEN"
+    """
     from egops.monitoring.install import boards_content
 
     run_install(boards_content(names), target, dry_run=dry_run, overwrite=overwrite, yes=yes)
@@ -104,7 +117,11 @@ def install(
 @targeting("dashboards")
 @output_option("text", "json")
 def diff(names: tuple[str, ...], target: TargetOptions, output: str) -> None:
-    """Show how installed boards differ from ours; exit with 1 if they do."""
+    """Show how installed boards differ from ours; exit with 1 if they do.
+
+    \b
+    egops dashboards diff --to sidecar
+    """
     from egops.monitoring.install import boards_content
 
     run_diff(boards_content(names), target, output)
@@ -115,7 +132,11 @@ def diff(names: tuple[str, ...], target: TargetOptions, output: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Remove nothing.")
 @click.option("-y", "--yes", is_flag=True, help="With auto: do it.")
 def uninstall(target: TargetOptions, dry_run: bool, yes: bool) -> None:
-    """Remove the boards that egops installed, and nothing else."""
+    """Remove the boards that egops installed, and nothing else.
+
+    \b
+    egops dashboards uninstall --to sidecar --dry-run
+    """
     run_uninstall("dashboards", target, dry_run=dry_run, yes=yes)
 
 
@@ -134,7 +155,11 @@ def verify(
     output: str,
     verbose: bool,
 ) -> None:
-    """Ask every query of every panel; say which have data, and why the others have none."""
+    """Ask every query of every panel; say which have data, and why the others have none.
+
+    \b
+    egops dashboards verify --prometheus http://127.0.0.1:9090
+    """
     from egops.monitoring.questions import board_questions, parse_variables
     from egops.monitoring.shipped import boards
 
@@ -164,7 +189,12 @@ def show(
     page: str | None,
     width: int | None,
 ) -> None:
-    """Draw a board in the terminal, or with --html as a page of its own."""
+    """Draw a board in the terminal, or with --html as a page of its own.
+
+    \b
+    egops dashboards show control-plane
+    egops dashboards show proxies --html proxies.html
+    """
     import shutil
     import time
     from pathlib import Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RUNBOOKS = "https://github.com/egops/egops/blob/main/docs/runbooks"
+RUNBOOKS = "https://egops.dev/docs/runbooks"
 
 
 def runbook_url(alert: str, *, base: str = RUNBOOKS) -> str:

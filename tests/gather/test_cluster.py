@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,15 @@ FORBIDDEN = (
     'httproutes.gateway.networking.k8s.io is forbidden: User "ci" cannot list resource "httproutes"'
     ' in API group "gateway.networking.k8s.io" at the cluster scope'
 )
+
+
+def held(release: threading.Event) -> Callable[[Any], None]:
+    """Return a handler that answers nothing until released."""
+
+    def wait(_: Any) -> None:
+        release.wait(20)
+
+    return wait
 
 
 @pytest.fixture
@@ -463,7 +472,7 @@ def test_a_server_that_never_answers_stops_within_one_request(
     release = threading.Event()
     kinds = [SERVICE, POD, NAMESPACE, SECRET, CONFIG_MAP]
     for kind in kinds:
-        api.handlers[f"/api/v1/{kind.plural}"] = lambda _: release.wait(20) or None
+        api.handlers[f"/api/v1/{kind.plural}"] = held(release)
     start = time.monotonic()
     with pytest.raises(UnreachableError, match=r"no answer from .* within 1 s"):
         read(api, tmp_path, *kinds, request_timeout=1.0, concurrency=1)
@@ -477,7 +486,7 @@ def test_a_server_that_never_answers_stops_within_one_request(
 def test_what_is_known_when_the_time_is_up_is_kept(api: ApiServer, tmp_path: Path) -> None:
     release = threading.Event()
     api.objects[SERVICE] = [named("s", "shop")]
-    api.handlers[ROUTES] = lambda _: release.wait(20) or None
+    api.handlers[ROUTES] = held(release)
     start = time.monotonic()
     snapshot = read(api, tmp_path, HTTP_ROUTE, SERVICE, timeout=1.0)
     assert time.monotonic() - start < 10
@@ -489,7 +498,7 @@ def test_what_is_known_when_the_time_is_up_is_kept(api: ApiServer, tmp_path: Pat
 
 def test_nothing_known_when_the_time_is_up_stops(api: ApiServer, tmp_path: Path) -> None:
     release = threading.Event()
-    api.handlers["/apis"] = lambda _: release.wait(20) or None
+    api.handlers["/apis"] = held(release)
     with pytest.raises(TimeoutReached, match=r"within 0\.5 s"):
         read(api, tmp_path, HTTP_ROUTE, timeout=0.5)
     release.set()

@@ -7,6 +7,7 @@ import inspect
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
@@ -32,7 +33,7 @@ def map_one(exc: BaseException, **ended: bool) -> EgopsError:
 
 
 BAD_STATUS = websocket.WebSocketBadStatusException
-POOL = urllib3.HTTPSConnectionPool("api")
+POOL: Any = urllib3.HTTPSConnectionPool("api")  # some of its errors want a connection
 
 
 def caused(outer: BaseException, inner: BaseException) -> BaseException:

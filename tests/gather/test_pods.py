@@ -27,6 +27,15 @@ DUMP = {
 }
 
 
+def held(release: threading.Event) -> Callable[[Any], None]:
+    """Return a handler that answers nothing until released."""
+
+    def wait(_: Any) -> None:
+        release.wait(20)
+
+    return wait
+
+
 def proxy(name: str, gateway: str = "shop/eg", **rest: Any) -> dict[str, Any]:
     namespace, _, owner = gateway.partition("/")
     labels = {
@@ -313,7 +322,7 @@ def test_what_pods_said_when_the_time_is_up_is_kept(
     cluster: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     release = threading.Event()
-    admin.odd["/clusters"] = lambda _: release.wait(20) or None
+    admin.odd["/clusters"] = held(release)
     snapshot = read(
         cluster, tmp_path, Probe.STATS, Probe.CLUSTERS, timeout=1.5, request_timeout=20.0
     )

@@ -172,7 +172,7 @@ def test_files_without_a_prometheus_say_so(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ in a cluster
 
 
-def service(name: str, port: int = 9090, port_name: str = "web", **labels: str) -> dict[str, Any]:
+def service(name: str, port: int = 9090, port_name: str = "web", **labels: Any) -> dict[str, Any]:
     ports = [{"name": "reloader", "port": 8080}, {"name": port_name, "port": port}]
     return named(name, "monitoring", metadata={"labels": labels}, spec={"ports": ports})
 

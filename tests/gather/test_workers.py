@@ -65,8 +65,12 @@ def test_an_exception_ends_the_waiting() -> None:
 
 def test_waiting_ends_when_the_time_is_up() -> None:
     release = threading.Event()
+
+    def hold() -> None:
+        release.wait(5)
+
     with Workers(1) as workers:
-        workers.submit(lambda: release.wait(5) or None)
+        workers.submit(hold)
         assert not workers.wait(0.1)
         release.set()
 

@@ -90,6 +90,10 @@ def shadowed(
 
     From live Envoys or dumps, or from manifests (-f) alone: then in the order that Envoy Gateway
     would give them.
+
+    \b
+    egops routes shadowed
+    egops routes shadowed -f manifests/ --fail-on overlap
     """
     offline = bool(source.files) and not (source.config_dumps or source.admin)
     found = list(_manifests(source) if offline else _live(source, proxy))
