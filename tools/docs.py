@@ -118,8 +118,8 @@ def rbac(rules: Sequence[Rule]) -> str:
         "# Made by tools/docs.py: what egops reads, and nothing else. It writes nothing.\n"
         "# Bind it: kubectl create clusterrolebinding egops --clusterrole egops --user NAME\n"
         "# Without Secrets or pods/portforward the checks that need them are reported skipped.\n"
-        "# --via exec also needs create on pods/exec; a Prometheus behind the API server needs get\n"
-        "# on services/proxy.\n"
+        "# --via exec also needs create on pods/exec; a Prometheus behind the API server needs\n"
+        "# get on services/proxy.\n"
     )
     return head + yaml.safe_dump(role, sort_keys=False)
 

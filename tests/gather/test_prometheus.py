@@ -172,7 +172,9 @@ def test_files_without_a_prometheus_say_so(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ in a cluster
 
 
-def service(name: str, port: int = 9090, port_name: str = "web", **labels: Any) -> dict[str, Any]:
+def service(
+    name: str, port: int = 9090, port_name: str = "web", *, labels: dict[str, str]
+) -> dict[str, Any]:
     ports = [{"name": "reloader", "port": 8080}, {"name": port_name, "port": port}]
     return named(name, "monitoring", metadata={"labels": labels}, spec={"ports": ports})
 
@@ -187,15 +189,15 @@ def find(api: ApiServer, fake: Fake, folder: Path, proxied: str) -> Snapshot:
 @pytest.mark.parametrize(
     ("services", "proxied"),
     [
-        ([service("prometheus-operated", **{"operated-prometheus": "true"})],
+        ([service("prometheus-operated", labels={"operated-prometheus": "true"})],
          "prometheus-operated:9090"),
-        ([service("mine", 80, "http", app="prometheus")], "mine:80"),
-        ([service("prom", 443, "https", **{"app.kubernetes.io/name": "prometheus"})],
+        ([service("mine", 80, "http", labels={"app": "prometheus"})], "mine:80"),
+        ([service("prom", 443, "https", labels={"app.kubernetes.io/name": "prometheus"})],
          "https:prom:443"),
-        ([service("prometheus-operated", **{"operated-prometheus": "true"}),
-          service("stack-prometheus", app="kube-prometheus-stack-prometheus"),
-          service("prometheus-node-exporter", 9100, app="prometheus"),
-          service("prometheus-operator", app="prometheus")], "stack-prometheus:9090"),
+        ([service("prometheus-operated", labels={"operated-prometheus": "true"}),
+          service("stack-prometheus", labels={"app": "kube-prometheus-stack-prometheus"}),
+          service("prometheus-node-exporter", 9100, labels={"app": "prometheus"}),
+          service("prometheus-operator", labels={"app": "prometheus"})], "stack-prometheus:9090"),
         ([service("prometheus-server", 80, "http")], "prometheus-server:80"),
     ],
 )  # fmt: skip
