@@ -173,10 +173,10 @@ def test_files_without_a_prometheus_say_so(tmp_path: Path) -> None:
 
 
 def service(
-    name: str, port: int = 9090, port_name: str = "web", *, labels: dict[str, str]
+    name: str, port: int = 9090, port_name: str = "web", *, labels: dict[str, str] | None = None
 ) -> dict[str, Any]:
     ports = [{"name": "reloader", "port": 8080}, {"name": port_name, "port": port}]
-    return named(name, "monitoring", metadata={"labels": labels}, spec={"ports": ports})
+    return named(name, "monitoring", metadata={"labels": labels or {}}, spec={"ports": ports})
 
 
 def find(api: ApiServer, fake: Fake, folder: Path, proxied: str) -> Snapshot:
