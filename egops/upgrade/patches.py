@@ -20,7 +20,7 @@ class Operation(NamedTuple):
     """One JSON patch of a policy; `whole` is its path and value as one text to search in."""
 
     policy: Resource
-    index: int
+    number: int
     type: str  # `Listener`, `Cluster`, `RouteConfiguration`, …
     name: str
     path: str
@@ -28,7 +28,7 @@ class Operation(NamedTuple):
 
     def at(self) -> Location:
         """Return the place of the patch."""
-        return self.policy.at("spec", "jsonPatches", self.index)
+        return self.policy.at("spec", "jsonPatches", self.number)
 
 
 def operations(snapshot: Snapshot) -> Iterator[Operation]:
