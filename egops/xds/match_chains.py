@@ -116,7 +116,10 @@ def inspects_tls(listener: Listener) -> bool:
 def chain_match(chain: FilterChain) -> ChainMatch:
     """Return what a chain takes."""
     raw = chain.filter_chain_match or EMPTY
-    return msgspec.json.decode(raw, type=ChainMatch) if raw else ChainMatch()
+    try:
+        return msgspec.json.decode(raw, type=ChainMatch) if raw else ChainMatch()
+    except msgspec.MsgspecError:  # it then fits whatever the others leave
+        return ChainMatch()
 
 
 Entry = tuple["ChainMatch", "FilterChain"]

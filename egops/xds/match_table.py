@@ -44,8 +44,12 @@ class Compiled:
         self.index = index
         self.route = route
         self.how = how
-        self.spec = match_spec(route)
         self.path: Check | None = None
+        try:
+            self.spec = match_spec(route)
+        except msgspec.MsgspecError as exc:
+            self.spec, said = NOTHING, str(exc)
+            self.path = Check("match", f"unreadable: {said}", _unknown, lambda seen: "")  # noqa: ARG005
         self._others: list[Check] | None = None
 
     @property
@@ -81,6 +85,10 @@ class Compiled:
     def first_failure(self, seen: Seen) -> Check | None:
         """Return the first condition that does not hold, or None if the route matches."""
         return next((check for check in self.checks if check.test(seen) is False), None)
+
+
+def _unknown(_seen: Seen) -> bool | None:
+    return None
 
 
 class Hit(NamedTuple):

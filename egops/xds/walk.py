@@ -81,9 +81,13 @@ class Way:
         self.listener = listener
         self.chain = chain
         entry = next((f for f in chain.filters if f.type == "HttpConnectionManager"), None)
-        self.manager = (
-            msgspec.json.decode(entry.typed_config, type=Manager) if entry is not None else None
-        )
+        self.manager: Manager | None = None
+        self.problem = ""
+        if entry is not None:
+            try:
+                self.manager = msgspec.json.decode(entry.typed_config, type=Manager)
+            except msgspec.MsgspecError as exc:
+                self.problem = f"its HTTP connection manager is unreadable: {exc}"
         config = tls_config(chain)
         self.tls = config is not None
         self.asks_certificate = config is not None and wants_client_certificate(config)
@@ -247,6 +251,9 @@ class Walker:
             verdict.reason = f"no filter chain fits ({picked.why})"
             return verdict
         way = verdict.way = self.way(listener, picked.chain)
+        if way.problem:
+            verdict.outcome, verdict.reason = "unknown", way.problem
+            return verdict
         if way.manager is None:
             verdict.outcome = "route"
             verdict.reason = "no HTTP: the connection is passed on as it is"

@@ -443,3 +443,19 @@ def test_the_steps_tell_filters_rate_limits_with_cost_retries_and_backends() -> 
         "retry: up to 2 retries on 5xx",
         "mirror: copied to m",
     ]
+
+
+@pytest.mark.parametrize("match", [7, {"path": 7}, {"headers": {}}, {"headers": [None]}, []])
+def test_an_unreadable_match_makes_the_answer_unknown_and_nothing_crashes(match: Any) -> None:
+    odd = {"name": "odd", "match": match, "direct_response": {"status": 200}}
+
+    told = Story(walker(host(odd, route("rest")))).tell(ask(walker(host(odd, route("rest")))))
+
+    assert told["outcome"] == "unknown"
+
+
+def test_an_unreadable_connection_manager_makes_the_answer_unknown() -> None:
+    verdict = ask(walker(host(route("r")), merge_slashes="odd"))
+
+    assert verdict.outcome == "unknown"
+    assert "unreadable" in verdict.reason
