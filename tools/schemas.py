@@ -83,7 +83,8 @@ def _checks(old: Schema, new: Schema) -> list[Schema]:
         if lost or "enum" not in old:
             found.append({"enum": new["enum"], **({"lost": lost} if lost else {})})
     if new.get("pattern") and new["pattern"] != old.get("pattern"):
-        found.append({"pattern": new["pattern"]})
+        was = {"was": old["pattern"]} if old.get("pattern") else {}
+        found.append({"pattern": new["pattern"], **was})
     if new.get("type") and old.get("type") and new["type"] != old["type"]:
         found.append({"type": new["type"]})
     return [*found, *_bounds(old, new), *_rules(old, new)]
@@ -159,7 +160,9 @@ def holds(entry: Schema, schema: Schema) -> bool:
         if key in entry:
             limit = place.get(key, 2**31 - 1 if place.get("format") == "int32" else None)
             return limit is not None and limit <= entry[key]
-    return all(place.get(key) == value for key, value in entry.items() if key != "path")
+    return all(
+        place.get(key) == value for key, value in entry.items() if key not in ("path", "was")
+    )
 
 
 def _is_kubernetes_own(kind: str, path: str) -> bool:

@@ -193,6 +193,8 @@ def _simple_reason(entry: Mapping[str, Any], value: Any) -> str:
     if "pattern" in entry:
         if not isinstance(value, str) or _matches(entry["pattern"], value):
             return ""
+        if "was" in entry and not _matches(entry["was"], value):
+            return ""  # refused before as well
         return f"{value!r} does not match {entry['pattern']}"
     if "type" in entry:
         types = TYPES.get(entry["type"])
