@@ -49,7 +49,7 @@ def readiness_port_moves(snapshot: Snapshot) -> Iterator[Problem]:
             yield change(
                 snapshot,
                 listener.at("port"),
-                f"{listener.label} takes port 19003, which the readiness listener needs",
+                "it takes port 19003, which the readiness listener needs",
                 today="the port is free",
                 after="two listeners want 19003: Envoy refuses one of them",
                 keep=("move the listener to another port",),
