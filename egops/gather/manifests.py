@@ -28,12 +28,12 @@ from egops.gatewayapi import (
 )
 from egops.gather.helm_values import of_file, of_release
 from egops.gather.json_lines import item_spans
-from egops.gather.yaml_documents import DocumentError, documents, line_of
 from egops.snapshot import Broken, Origin, Resource, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from egops.gather.yaml_documents import DocumentError
     from egops.snapshot import Kind, Path
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -143,6 +143,11 @@ def envoy_gateway_config(config_map: Resource) -> Resource:
 
     Text that is not YAML gives an object with the annotation `egops.dev/parse-error`.
     """
+    from egops.gather.yaml_documents import (  # noqa: PLC0415 - PyYAML is slow to load
+        DocumentError,
+        documents,
+    )
+
     body: Any = None
     error = ""
     written = text(config_map.body, "data", "envoy-gateway.yaml")
@@ -191,6 +196,8 @@ class _Text:
         """Return the origin of a YAML document that spans these lines."""
 
         def locate(path: Path) -> int:
+            from egops.gather.yaml_documents import line_of  # noqa: PLC0415 - as below
+
             line = line_of(self.slice(start, end), path)
             return line + start - 1 if line else 0
 
@@ -201,6 +208,8 @@ class _Text:
         return Origin(file, 1, self._locate_json)
 
     def _locate_json(self, path: Path) -> int:
+        from egops.gather.yaml_documents import line_of  # noqa: PLC0415 - PyYAML is slow to load
+
         if len(path) > 1 and path[0] == "items" and isinstance(path[1], int):
             if path[1] >= len(self.spans):
                 return 1
@@ -332,6 +341,11 @@ def _load_text(raw: bytes, file: str, found: Manifests) -> None:
         line = raw[: exc.start].count(b"\n") + 1
         found.broken.append(Broken(file, line, "the text is not UTF-8"))
         return
+    from egops.gather.yaml_documents import (  # noqa: PLC0415 - PyYAML is slow to load
+        DocumentError,
+        documents,
+    )
+
     kept = _Text(decoded)
     for document in documents(decoded):
         found.documents += 1
