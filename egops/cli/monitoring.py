@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from egops.cli.options import DURATION
+from egops.cli.options import DURATION, PROMETHEUS_CREDENTIALS
 from egops.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ _CLUSTER = (
     click.option(
         "--request-timeout",
         type=DURATION,
-        default=30.0,
-        show_default="30s",
+        default="30s",
+        show_default=True,
         help="Limit for each request.",
     ),
 )
@@ -45,20 +45,9 @@ _PROMETHEUS = (
         help="The Prometheus to ask; without it one of the cluster is found and reached through "
         "the API server.",
     ),
-    click.option("--prometheus-token", metavar="TOKEN", default="", help="A bearer token."),
-    click.option(
-        "--prometheus-user", metavar="USER:PASSWORD", default="", help="For basic authentication."
-    ),
-    click.option("--prometheus-ca", metavar="FILE", default="", help="The CA of its certificate."),
+    *PROMETHEUS_CREDENTIALS,
     click.option(
         "--prometheus-tenant", metavar="ID", default="", help="Sent as X-Scope-OrgID (Mimir)."
-    ),
-    click.option(
-        "--prometheus-header",
-        "prometheus_headers",
-        multiple=True,
-        metavar="'NAME: VALUE'",
-        help="Any other header.",
     ),
 )
 _TARGET = (

@@ -40,6 +40,20 @@ class Duration(click.ParamType[float]):
 
 DURATION = Duration()
 
+PROMETHEUS_CREDENTIALS: tuple[Callable[..., Any], ...] = (
+    click.option("--prometheus-token", metavar="TOKEN", default="", help="Its bearer token."),
+    click.option(
+        "--prometheus-user", metavar="USER:PASSWORD", default="", help="Or basic authentication."
+    ),
+    click.option("--prometheus-ca", metavar="FILE", default="", help="The CA of its certificate."),
+    click.option(
+        "--prometheus-header",
+        "prometheus_headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Any other header, such as 'X-Scope-OrgID: team'.",
+    ),
+)
 _SOURCE: tuple[Callable[..., Any], ...] = (
     click.option(
         "-f",
@@ -125,18 +139,7 @@ _SOURCE: tuple[Callable[..., Any], ...] = (
         default="",
         help="A Prometheus, for checks that need history.",
     ),
-    click.option("--prometheus-token", metavar="TOKEN", default="", help="Its bearer token."),
-    click.option(
-        "--prometheus-user", metavar="USER:PASSWORD", default="", help="Or basic authentication."
-    ),
-    click.option("--prometheus-ca", metavar="FILE", default="", help="The CA of its certificate."),
-    click.option(
-        "--prometheus-header",
-        "prometheus_headers",
-        multiple=True,
-        metavar="'NAME: VALUE'",
-        help="Any other header, such as 'X-Scope-OrgID: team'.",
-    ),
+    *PROMETHEUS_CREDENTIALS,
 )
 
 
