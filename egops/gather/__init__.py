@@ -75,6 +75,7 @@ class Wanted:
         return cls(
             frozenset(kind for rule in rules for kind in (*rule.reads, *rule.optional)),
             frozenset(probe for rule in rules for probe in (*rule.probes, *rule.optional_probes)),
+            queries=frozenset(query for rule in rules for query in rule.queries),
         )
 
 

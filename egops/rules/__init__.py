@@ -84,6 +84,7 @@ class Rule:
     changed_in: Version | None = None
     fixed_in: Version | None = None
     link: str = ""
+    queries: tuple[str, ...] = ()  # PromQL; asked only if a Prometheus is given or found
 
     @property
     def docs(self) -> str:
@@ -114,6 +115,7 @@ def rule(  # noqa: PLR0913 - a rule's metadata, each by name
     changed_in: Version | None = None,
     fixed_in: Version | None = None,
     link: str = "",
+    queries: Iterable[str] = (),
 ) -> Callable[[Check], Rule]:
     """Make a Rule of a check; its name, area and documentation come from the function."""
 
@@ -137,6 +139,7 @@ def rule(  # noqa: PLR0913 - a rule's metadata, each by name
             changed_in=changed_in,
             fixed_in=fixed_in,
             link=link,
+            queries=tuple(queries),
         )
 
     return decorate

@@ -107,6 +107,9 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "traffic.circuit_breaker_open",
     "traffic.request_timeout",
     "traffic.cluster_not_found",
+    "observability.error_budget_burning",
+    "observability.control_plane_panicked",
+    "observability.certificate_not_renewed",
 )
 
 RETIRED: frozenset[str] = frozenset()  # codes are never used again

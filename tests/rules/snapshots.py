@@ -21,7 +21,8 @@ our own, `Proxy` and `ControlPlane` (apiVersion `test.egops.dev/v1`):
 
 `Snapshot` documents set what else is known: `taken_at`, `source: cluster` (default `cluster`, so
 that absent objects do not exist), `unread: {Secret: forbidden}`, `absent: [TLSRoute]`,
-`kubernetes_version`, `strict`, `unprobed: {config_dump: reason}`,
+`prometheus: {area.rule_module.QUERY: [{labels: {…}, value: 1}]}`, `kubernetes_version`, `strict`,
+`unprobed: {config_dump: reason}`,
 `upgrade: {from: 1.2.8, to: 1.3.0}`.
 """
 
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 import gzip
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,7 @@ def snapshot_of(
         kubernetes_version=facts.get("kubernetes_version", ""),
         window_seconds=facts.get("window_seconds", 10.0),
         strict=facts.get("strict", False),
+        prometheus=_prometheus(facts.get("prometheus", {})),
         upgrade=_upgrade(facts.get("upgrade")),
     )
 
@@ -126,6 +129,18 @@ def _upgrade(step: dict[str, str] | None) -> Upgrade | None:
     if step is None:
         return None
     return Upgrade(*(tuple(map(int, step[end].split("."))) for end in ("from", "to")))
+
+
+def _prometheus(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return answers by query; a fixture names a query `module.NAME` of a rule's module."""
+    found = {}
+    for name, series in answers.items():
+        module, _, constant = name.rpartition(".")
+        query = getattr(import_module(f"egops.rules.{module}"), constant)
+        found[query] = [
+            {"metric": one["labels"], "value": [0, str(one["value"])]} for one in series
+        ]
+    return found
 
 
 def _pod(resources: dict[Kind, tuple[Resource, ...]], metadata: dict[str, str]) -> Resource | None:
