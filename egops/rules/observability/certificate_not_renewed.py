@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from egops.snapshot import Snapshot
 
 DAYS = "envoy_server_days_until_first_cert_expiring"
-NOW = f"min by (namespace, pod) ({DAYS}) < 30"
+FIRST = f"min by (namespace, pod) ({DAYS})"
+NOW = f"{FIRST} < 30"
 # what was renewed meanwhile has more days now than it had a week ago
-STUCK = f"{NOW} and on (namespace, pod) (min by (namespace, pod) ({DAYS} offset 7d) >= 0)"
+STUCK = f"({NOW}) and on (namespace, pod) (min by (namespace, pod) ({DAYS} offset 7d) > {FIRST})"
 
 
 @rule(
