@@ -57,6 +57,7 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "route.mixed_backends_fail_rule",
     "route.regex_not_re2",
     "route.https_redirect_loop",
+    "route.route_never_reached",
     "backend.service_without_endpoints",
     "backend.port_name_mismatch",
     "backend.external_name_backend",
