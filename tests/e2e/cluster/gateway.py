@@ -6,7 +6,7 @@ import json
 import shutil
 import string
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.e2e.cluster import images, kube, pki
@@ -109,8 +109,17 @@ def wait_for_demo(version: str) -> tuple[str, str]:
     programmed = ("wait", "--for=condition=Programmed", "gateway/eg", "--timeout=180s")
     kube.kubectl("-n", "demo", *programmed)
     kube.rolled_out("demo", "deployment/echo-blue", "deployment/echo-green")
-    wait_for("an answer through Envoy", lambda: ask("www.demo.test") == 200)
+    # each route has a cluster of its own, and Envoy may wait longer for the endpoints of one
+    wait_for("every route of the demo answers", lambda: all(answers()))
     return addresses()
+
+
+def answers() -> Iterator[bool]:
+    """Yield for each route of the demo whether it answers as it should."""
+    yield ask("www.demo.test") == 200
+    yield ask("canary.demo.test", "/api") == 200
+    yield ask("moved.demo.test") == 301
+    yield ask("private.demo.test", "/", "-u", "rig:rig") == 200
 
 
 def addresses() -> tuple[str, str]:
