@@ -156,17 +156,6 @@ def _covers(proxy: Proxy, accepted: float | None) -> bool:
     return begin is not None and begin.timestamp() * 1000 <= accepted
 
 
-def _is_ahead(proxy: Proxy, kind: str, base: str, stats: Stats) -> bool:
-    """Return whether clusters of a newer version than the last accepted one are in use.
-
-    In one update Envoy takes the good clusters and refuses the bad: then the dump is ahead.
-    """
-    if kind != CLUSTER or not proxy.has(Probe.CONFIG_DUMP):
-        return False
-    used, accepted = proxy.config.version("Clusters"), stats.texts.get(f"{base}.version_text", "")
-    return used.isdigit() and accepted.isdigit() and int(used) > int(accepted)
-
-
 def _refused_since(stats: Stats, base: str, last: Logged | None) -> bool:
     """Return whether the log shows a refusal after the last success."""
     accepted = stats.get(f"{base}.update_time")

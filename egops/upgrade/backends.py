@@ -21,14 +21,13 @@ from egops.gatewayapi import (
     TCP_ROUTE,
     UDP_ROUTE,
     grants,
-    object_ref,
     rule_backend_refs,
     rules_of,
 )
 from egops.snapshot import SourceType, entries, items, number, section, text
 
 if TYPE_CHECKING:
-    from egops.gatewayapi import Entry, ObjectRef
+    from egops.gatewayapi import ObjectRef
     from egops.snapshot import Resource, Snapshot
     from egops.upgrade.world import World
 
@@ -115,25 +114,6 @@ def serves(world: World, route: Resource) -> bool:
 
 def _answers(entry: object) -> bool:
     return bool(section(entry, "requestRedirect") or section(entry, "extensionRef"))
-
-
-def external_fault(
-    world: World, entry: Entry, owner: Resource, *, kind: str = "Service"
-) -> Fault | Unknown | None:
-    """Return what is wrong with the backendRef of a policy or an EnvoyProxy."""
-    ref = object_ref(entry, kind=kind)
-    if ref.group not in _GROUPS or ref.kind_name not in ("Service", "Backend"):
-        return Fault(f"its kind {ref.kind_name} is not supported")
-    if ref.ref is None:
-        return Fault(f"there is no {ref.kind_name} in group {ref.group or 'core'}")
-    refused = _refused(world.snapshot, ref, owner)
-    if refused is not None:
-        return refused
-    if ref.kind_name == "Backend":
-        return _backend_fault(world, ref, routes=False)
-    if ref.port is None:
-        return Fault("it names no port")
-    return _service_fault(world.snapshot, ref, "TCP")
 
 
 def _has_bad_filter(body: object) -> bool:

@@ -9,7 +9,7 @@ the business of `egops.xds.walk_story`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -415,8 +415,3 @@ def _upgrade_allowed(route: Compiled | None, manager: Manager, seen: Seen) -> bo
         if entry.upgrade_type.lower() == wanted:
             return entry.enabled
     return False
-
-
-def with_listener(request: Request, name: str) -> Request:
-    """Return the same request for one listener."""
-    return replace(request, listener=name)
