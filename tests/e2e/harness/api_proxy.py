@@ -51,7 +51,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet."""
 
     def _serve(self) -> None:
-        self.seen.append(f"{self.command} {self.path}")
         answer = self.script(self.path) or Answer()
         time.sleep(answer.delay)
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -85,6 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.seen.append(f"{status} {self.command} {self.path}")
 
     def _request_body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -95,7 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             upstream.request(self.command, self.path, self._request_body() or None, headers)
             answer = upstream.getresponse()
-            self._send(answer.status, dict(answer.getheaders()), answer.read())
+            body = answer.read()
+        except OSError as exc:
+            self._refuse(Answer(status=502, message=f"no answer: {exc}"))
+        else:
+            self._send(answer.status, dict(answer.getheaders()), body)
         finally:
             upstream.close()
 
@@ -132,7 +136,10 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def between(script: Script) -> Iterator[tuple[Path, list[str]]]:
-    """Give a kubeconfig that goes through the proxy, and the list of requests it will have seen."""
+    """Give a kubeconfig that goes through the proxy, and the list of requests it will have answered.
+
+    Each is `STATUS METHOD PATH`: a request that failed may rightly come again.
+    """
     seen: list[str] = []
     handler = type("Handler", (_Handler,), {"script": staticmethod(script), "seen": seen})
     with _Server(("127.0.0.1", 0), handler) as server:
