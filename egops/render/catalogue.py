@@ -45,6 +45,10 @@ def _entry(rule: Rule) -> dict[str, object]:
     }
 
 
+def _dotted(versions: tuple[tuple[int, ...], ...]) -> str:
+    return ", ".join(".".join(map(str, version)) for version in versions)
+
+
 def page(rule: Rule) -> str:
     """Return a rule's page as Markdown."""
     facts = [
@@ -57,9 +61,9 @@ def page(rule: Rule) -> str:
         low, high = (".".join(map(str, bound)) if bound else "" for bound in (first, last))
         facts.append(f"- Envoy Gateway: {low or 'any'} to {high or 'any'}")
     if rule.changed_in:
-        facts.append(f"- Changed in Envoy Gateway {'.'.join(map(str, rule.changed_in))}")
+        facts.append(f"- Changed in Envoy Gateway {_dotted(rule.changed_in)}")
     if rule.fixed_in:
-        facts.append(f"- Taken back in Envoy Gateway {'.'.join(map(str, rule.fixed_in))}")
+        facts.append(f"- Taken back in Envoy Gateway {_dotted(rule.fixed_in)}")
     if rule.reads or rule.optional:
         names = [kind.name for kind in rule.reads]
         names += [f"{kind.name} (if readable)" for kind in rule.optional]

@@ -63,8 +63,9 @@ class Rule:
     `probes` work the same: all of them are needed, `optional_probes` only add.
     `versions` limits doctor rules to Envoy Gateway releases: (first, last), both inclusive, each a
     tuple such as (1, 6); an unknown running version is judged.
-    Upgrade rules say in which release the change came (`changed_in`), in which patch it was taken
-    back (`fixed_in`), and link the release note.
+    Upgrade rules say in which releases the change came (`changed_in`: one, or the first of each
+    minor that has it where it was backported), in which it was taken back (`fixed_in`), and link
+    the release note.
     """
 
     code: str
@@ -81,8 +82,8 @@ class Rule:
     summary: str
     documentation: str
     versions: tuple[Version | None, Version | None] = (None, None)
-    changed_in: Version | None = None
-    fixed_in: Version | None = None
+    changed_in: tuple[Version, ...] = ()
+    fixed_in: tuple[Version, ...] = ()
     link: str = ""
     queries: tuple[str, ...] = ()  # PromQL; asked only if a Prometheus is given or found
 
@@ -112,8 +113,8 @@ def rule(  # noqa: PLR0913 - a rule's metadata, each by name
     probes: Iterable[Probe] = (),
     optional_probes: Iterable[Probe] = (),
     versions: tuple[Version | None, Version | None] = (None, None),
-    changed_in: Version | None = None,
-    fixed_in: Version | None = None,
+    changed_in: Version | tuple[Version, ...] = (),
+    fixed_in: Version | tuple[Version, ...] = (),
     link: str = "",
     queries: Iterable[str] = (),
 ) -> Callable[[Check], Rule]:
@@ -136,13 +137,20 @@ def rule(  # noqa: PLR0913 - a rule's metadata, each by name
             summary=documentation.split("\n", 1)[0].removesuffix("."),
             documentation=documentation,
             versions=versions,
-            changed_in=changed_in,
-            fixed_in=fixed_in,
+            changed_in=_versions(changed_in),
+            fixed_in=_versions(fixed_in),
             link=link,
             queries=tuple(queries),
         )
 
     return decorate
+
+
+def _versions(given: Version | tuple[Version, ...]) -> tuple[Version, ...]:
+    """Return one version as a tuple of versions, and several as they are."""
+    several = tuple(part for part in given if isinstance(part, tuple))
+    one = tuple(part for part in given if isinstance(part, int))
+    return several or ((one,) if one else ())
 
 
 def parse_version(text: str) -> Version | None:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from egops.snapshot import Snapshot
     from egops.upgrade.world import Listener, World
 
-SINCE = ((1, 4, 5), (1, 5, 2))
-
 
 def limited(snapshot: Snapshot) -> Iterator[Problem]:
     """Yield a problem for each policy that limits rates where Envoy's headers are off."""

@@ -109,6 +109,7 @@ _TABLE = """
 1.8.2 2026-06-30 1.38.3 1e50889b
 1.8.3 2026-07-22 1.38.3 1e50889b
 1.9.0 2026-08-14 1.39.0 17b1956c
+1.9.1 2026-08-28 1.39.1 8fe6ea42
 """
 
 
@@ -132,7 +133,7 @@ class Fix:
 
     def is_in(self, version: Version) -> bool:
         """Return whether this release carries the fix."""
-        return is_repaired(version, self.where)
+        return is_in_force(version, self.where)
 
 
 FIXES: tuple[Fix, ...] = (
@@ -166,15 +167,24 @@ FIXES: tuple[Fix, ...] = (
 EXT_AUTH = FIXES[3]
 
 
-def is_repaired(version: Version, where: tuple[Version, ...]) -> bool:
-    """Return whether a fix that is in the patches `where` is in this release too.
+def is_in_force(
+    version: Version, changed: tuple[Version, ...], taken_back: tuple[Version, ...] = ()
+) -> bool:
+    """Return whether a change that came in `changed` and left in `taken_back` counts in a release.
 
-    Patches of one minor follow each other; a minor newer than all of `where` has it.
+    Both name the first patch of a minor that has it, or has it no more. Before the first one of its
+    own minor a release is as if the opposite were so; a minor that neither names is as the nearest
+    older one that they name ended.
     """
-    for first in where:
-        if version[:2] == first[:2]:
-            return version >= first
-    return version[:2] > max(where)[:2]
+    turns = sorted([*((v, True) for v in changed), *((v, False) for v in taken_back)])
+    own = [turn for turn in turns if turn[0][:2] == version[:2]]
+    past = [counts for first, counts in own if first <= version]
+    if past:
+        return past[-1]
+    if own:
+        return not own[0][1]
+    older = [counts for first, counts in turns if first < version]
+    return bool(older) and older[-1]
 
 
 def dotted(version: Version) -> str:

@@ -1,4 +1,8 @@
-"""Filters of routes that Envoy Gateway refuses: alone, or together in one rule."""
+"""Filters of routes that Envoy Gateway refuses: alone, or together in one rule.
+
+`answers_500` and `not_accepted` are the problems that they make, for every release that took over
+the refusal.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egops.gatewayapi import EG, GRPC_ROUTE, HTTP_ROUTE, HTTP_ROUTE_FILTER, rules_of
 from egops.snapshot import SourceType, entries, items, section, text
+from egops.upgrade.change import change, patch, upgrade_of
+from egops.upgrade.releases import is_in_force
+from egops.upgrade.world import world as world_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from egops.snapshot import Path, Resource
+    from egops.finding import Problem
+    from egops.snapshot import Path, Resource, Snapshot
     from egops.upgrade.world import Attachment, World
 
 SINCE = ((1, 6, 6), (1, 7, 0))  # from when on such rules answer 500 or are not accepted
@@ -24,6 +32,40 @@ class Fault(NamedTuple):
     path: Path
     reason: str
     possible: str = ""
+
+
+def answers_500(snapshot: Snapshot) -> Iterator[Problem]:
+    """Yield a problem for each invalid filter, unless the installed release refuses it as well."""
+    if is_in_force(upgrade_of(snapshot).from_version, SINCE):
+        return
+    for found in invalid(world_of(snapshot)):
+        yield change(
+            snapshot,
+            found.attachment.route.at(*found.path),
+            f"the rule answers 500: {found.reason}",
+            today="the rule is left out, other routes may take its requests",
+            after="requests that match the rule get 500",
+            keep=("correct the filter, or remove the rule",),
+            verify="the route is Accepted=True and ResolvedRefs=True",
+            possible=found.possible,
+        )
+
+
+def not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
+    """Yield a problem for each mirror that clashes, unless the installed release refuses it."""
+    if is_in_force(upgrade_of(snapshot).from_version, SINCE):
+        return
+    for found in clashing(world_of(snapshot)):
+        yield change(
+            snapshot,
+            found.attachment.route.at(*found.path),
+            f"a mirror makes the route Accepted=False: {found.reason}",
+            today="the mirror is ignored, the rule redirects or answers",
+            after="the route is not accepted, the rule does not work",
+            keep=("remove the mirror, or put it into a rule of its own",),
+            verify="the route is Accepted=True",
+            fix_patch=patch(found.attachment.route, found.path),
+        )
 
 
 def invalid(world: World) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from egops.errors import EgopsError, InputError
 from egops.gatewayapi import APPLICATION, CRD, HELM_RELEASE, image_version, installs
 from egops.snapshot import Upgrade, items, text
 from egops.upgrade.crds import at_least
-from egops.upgrade.releases import MATRIX, RELEASES, dotted, last_patch, named
+from egops.upgrade.releases import MATRIX, RELEASES, dotted, is_in_force, last_patch, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Version = tuple[int, ...]
 NAMES = ("gateway-helm", "gateway")
+ANY_STEP = ((1, 0, 0),)
 OUR_GROUPS = ("gateway.envoyproxy.io", "gateway.networking.k8s.io", "egops.dev")
 
 
@@ -25,12 +26,12 @@ class Dated(Protocol):
     """A rule, as far as the choice of rules needs to know it."""
 
     @property
-    def changed_in(self) -> Version | None:
-        """Return the release with the change."""
+    def changed_in(self) -> tuple[Version, ...]:
+        """Return the first release of each minor with the change."""
 
     @property
-    def fixed_in(self) -> Version | None:
-        """Return the release that took it back."""
+    def fixed_in(self) -> tuple[Version, ...]:
+        """Return the first release of each minor that took it back."""
 
 
 R = TypeVar("R", bound=Dated)
@@ -116,7 +117,7 @@ def step_of(snapshot: Snapshot, start: str, end: str) -> tuple[Upgrade, str]:
 
 
 def rules_of(rules: Iterable[R], step: Upgrade) -> tuple[R, ...]:
-    """Return the rules whose change lies between the two releases and stays in the target.
+    """Return the rules whose change counts in the target and not in the installed release.
 
     Rules about any step (the matrix, the CRDs, lost fixes) say `changed_in=(1, 0, 0)`.
     """
@@ -124,17 +125,15 @@ def rules_of(rules: Iterable[R], step: Upgrade) -> tuple[R, ...]:
 
 
 def _applies(rule: Dated, step: Upgrade) -> bool:
-    changed = rule.changed_in
-    if changed is None or changed == (1, 0, 0):
+    if rule.changed_in in ((), ANY_STEP):
         return True
-    if not step.from_version < changed <= step.to_version:
-        return False
-    return rule.fixed_in is None or step.to_version < rule.fixed_in
+    before = is_in_force(step.from_version, rule.changed_in, rule.fixed_in)
+    return not before and is_in_force(step.to_version, rule.changed_in, rule.fixed_in)
 
 
 def not_covered(rules: Iterable[R], step: Upgrade) -> list[Version]:
     """Return the minors of a step whose changes in behaviour no rule knows."""
-    known = {rule.changed_in[:2] for rule in rules if rule.changed_in}
+    known = {first[:2] for rule in rules for first in rule.changed_in}
     return [
         m
         for m in sorted(MATRIX)

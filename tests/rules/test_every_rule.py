@@ -14,6 +14,7 @@ from msgspec import structs
 from egops.finding import CannotJudge, Problem
 from egops.rules.registry import RETIRED, all_rules
 from egops.snapshot import Kind, Resource, Snapshot
+from egops.upgrade.select import rules_of
 from tests.rules.snapshots import load_fixture
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ def problems(rule: Rule, snapshot: Snapshot) -> list[Problem]:
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=ids)
 def test_rule_finds_exactly_the_marked_lines(fixture: Path) -> None:
-    rule = rule_of(fixture)
+    rule, snapshot = rule_of(fixture), load_fixture(fixture)
+    chosen = rules_of((rule,), snapshot.upgrade) if snapshot.upgrade else (rule,)
 
     found = {
         (problem.at.file, problem.at.line)
-        for problem in problems(rule, load_fixture(fixture))
+        for one in chosen
+        for problem in problems(one, snapshot)
         if problem.settled
     }
 

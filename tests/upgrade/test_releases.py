@@ -10,7 +10,7 @@ from egops.upgrade.releases import (
     MATRIX,
     RELEASES,
     dotted,
-    is_repaired,
+    is_in_force,
     named,
     next_minor,
     steps,
@@ -49,10 +49,35 @@ def test_patches_of_a_minor_get_newer() -> None:
 def test_a_fix_is_in_later_patches_and_later_minors_only() -> None:
     where = ((1, 4, 6), (1, 5, 5), (1, 6, 1))
 
-    has = {dotted(v) for v in RELEASES if is_repaired(v, where)}
+    has = {dotted(v) for v in RELEASES if is_in_force(v, where)}
 
     assert {"1.4.6", "1.5.5", "1.6.1", "1.7.0"} <= has
     assert not has & {"1.3.3", "1.4.5", "1.5.4", "1.6.0"}
+
+
+def test_a_change_that_was_backported_is_in_no_patch_before_the_backport() -> None:
+    where = ((1, 7, 5), (1, 8, 2))
+
+    has = [dotted(v) for v in RELEASES if is_in_force(v, where)]
+
+    assert has == ["1.7.5", "1.8.2", "1.8.3", "1.9.0", "1.9.1"]
+
+
+def test_a_change_can_be_taken_back_and_come_again() -> None:
+    changed, taken_back = ((1, 6, 1), (1, 7, 0), (1, 8, 0)), ((1, 6, 4), (1, 7, 1))
+
+    has = [dotted(v) for v in RELEASES if v < (1, 9) and is_in_force(v, changed, taken_back)]
+
+    assert has == ["1.6.1", "1.6.2", "1.6.3", "1.7.0", "1.8.0", "1.8.1", "1.8.2", "1.8.3"]
+
+
+def test_a_minor_without_the_repair_is_broken_up_to_its_last_patch() -> None:
+    changed, taken_back = ((1, 3, 0),), ((1, 4, 6), (1, 5, 5), (1, 6, 1))
+
+    has = {dotted(v) for v in RELEASES if is_in_force(v, changed, taken_back)}
+
+    assert {"1.3.3", "1.4.5", "1.5.0", "1.5.4", "1.6.0"} <= has
+    assert not has & {"1.2.8", "1.4.6", "1.5.5", "1.6.1", "1.7.0"}
 
 
 def test_the_step_from_1_2_8_to_1_3_0_loses_six_fixes() -> None:

@@ -9,7 +9,7 @@ from egops.gatewayapi import ENVOY_PROXY
 from egops.rules import rule
 from egops.snapshot import entries, items, section, text
 from egops.upgrade.change import change, upgrade_of
-from egops.upgrade.releases import is_repaired, notes_link
+from egops.upgrade.releases import is_in_force, notes_link
 from egops.upgrade.world import CORE, World, world
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def access_log_types_change(snapshot: Snapshot) -> Iterator[Problem]:
     """
     step = upgrade_of(snapshot)
     joined = world(snapshot)
-    before = is_repaired(step.from_version, JSON_DEFAULT)
-    after = is_repaired(step.to_version, JSON_DEFAULT)
+    before = is_in_force(step.from_version, JSON_DEFAULT)
+    after = is_in_force(step.to_version, JSON_DEFAULT)
     typed = step.from_version < (1, 3) <= step.to_version  # Envoy 1.33 keeps types
     proxies = [proxy for proxy, _ in joined.used_proxies.values()]
     if not joined.is_whole:

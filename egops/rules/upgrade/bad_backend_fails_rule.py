@@ -17,7 +17,6 @@ from egops.rules import rule
 from egops.snapshot import items, section, text
 from egops.upgrade.backends import KINDS, Fault, Unknown, fault_of, worked_before
 from egops.upgrade.change import change, patch, upgrade_of
-from egops.upgrade.releases import is_repaired
 from egops.upgrade.world import ROUTES, World, world
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
     from egops.gatewayapi import Entry, ObjectRef
     from egops.snapshot import Resource, Snapshot
-
-REPAIRED = ((1, 4, 6), (1, 5, 5), (1, 6, 1))
 
 
 class Bad(NamedTuple):
@@ -44,7 +41,7 @@ class Bad(NamedTuple):
               HTTP_ROUTE_FILTER),
     since="0.1",
     changed_in=(1, 3, 0),
-    fixed_in=(1, 6, 1),
+    fixed_in=((1, 4, 6), (1, 5, 5), (1, 6, 1)),
     link="https://github.com/envoyproxy/gateway/pull/4363",
     ok="no rule mixes backends that can be used with others that can't",
 )  # fmt: skip
@@ -60,9 +57,7 @@ def bad_backend_fails_rule(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
     ## How to fix it
     Remove the backendRef, or create what it names, before the upgrade.
     """
-    step = upgrade_of(snapshot)
-    if is_repaired(step.to_version, REPAIRED):
-        return
+    upgrade_of(snapshot)
     joined = world(snapshot)
     unknown: dict[str, int] = {}
     for attachment in joined.routes(HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE):

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import HTTP_ROUTE_FILTER
 from egops.rules import rule
-from egops.upgrade.change import change, patch, upgrade_of
-from egops.upgrade.releases import is_repaired, notes_link
-from egops.upgrade.routefilters import SINCE, clashing, invalid
-from egops.upgrade.world import ROUTES, world
+from egops.upgrade.releases import notes_link
+from egops.upgrade.routefilters import answers_500, not_accepted
+from egops.upgrade.world import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,27 +40,5 @@ def bad_filter_refused_by_patch(snapshot: Snapshot) -> Iterator[Problem]:
     ## How to fix it
     Correct the filter before the upgrade.
     """
-    if is_repaired(upgrade_of(snapshot).from_version, SINCE):
-        return
-    for found in invalid(world(snapshot)):
-        yield change(
-            snapshot,
-            found.attachment.route.at(*found.path),
-            f"the rule answers 500: {found.reason}",
-            today="the rule is left out, other routes may take its requests",
-            after="requests that match the rule get 500",
-            keep=("correct the filter, or remove the rule",),
-            verify="the route is Accepted=True and ResolvedRefs=True",
-            possible=found.possible,
-        )
-    for found in clashing(world(snapshot)):
-        yield change(
-            snapshot,
-            found.attachment.route.at(*found.path),
-            f"a mirror makes the route Accepted=False: {found.reason}",
-            today="the mirror is ignored, the rule redirects or answers",
-            after="the route is not accepted, the rule does not work",
-            keep=("remove the mirror, or put it into a rule of its own",),
-            verify="the route is Accepted=True",
-            fix_patch=patch(found.attachment.route, found.path),
-        )
+    yield from answers_500(snapshot)
+    yield from not_accepted(snapshot)

@@ -10,7 +10,7 @@ from egops.rules import rule
 from egops.snapshot import items, section
 from egops.upgrade.backends import KINDS, Fault, fault_of
 from egops.upgrade.change import change, patch, upgrade_of
-from egops.upgrade.releases import is_repaired
+from egops.upgrade.releases import is_in_force
 from egops.upgrade.world import ROUTES, world
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def bad_mirror_drops_route(snapshot: Snapshot) -> Iterator[Problem]:
     """
     step = upgrade_of(snapshot)
     joined = world(snapshot)
-    dropped = not is_repaired(step.to_version, ONLY_THE_RULE)
+    dropped = not is_in_force(step.to_version, ONLY_THE_RULE)
     after = "the whole route is Accepted=False: all its rules vanish, requests get a 404"
     for attachment in joined.routes(HTTP_ROUTE, GRPC_ROUTE):
         route = attachment.route

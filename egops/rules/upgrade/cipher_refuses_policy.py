@@ -9,7 +9,7 @@ from egops.gatewayapi import CLIENT_TRAFFIC_POLICY, ENVOY_PROXY
 from egops.rules import rule
 from egops.snapshot import entries
 from egops.upgrade.change import change, upgrade_of
-from egops.upgrade.releases import is_repaired, notes_link
+from egops.upgrade.releases import notes_link
 from egops.upgrade.world import CORE, world
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def cipher_refuses_policy(snapshot: Snapshot) -> Iterator[Problem]:
     ## How to fix it
     Correct the name; TLS 1.3 ciphers can't be chosen.
     """
-    if is_repaired(upgrade_of(snapshot).from_version, ((1, 7, 2), (1, 8, 0))):
-        return
+    upgrade_of(snapshot)
     joined = world(snapshot)
     for policy, listeners in joined.on_listeners(CLIENT_TRAFFIC_POLICY):
         if joined.is_whole and not any(one.terminates_tls for one in listeners):

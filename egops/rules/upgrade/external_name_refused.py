@@ -9,7 +9,7 @@ from egops.gatewayapi import SERVICE, backend_refs
 from egops.rules import rule
 from egops.snapshot import text
 from egops.upgrade.change import change, upgrade_of
-from egops.upgrade.releases import is_repaired, notes_link
+from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES, world
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         SERVICE,
     ),
     since="0.1",
-    changed_in=(1, 7, 5),
+    changed_in=((1, 7, 5), (1, 8, 2)),
     link=notes_link((1, 7, 5)),
     ok="no route sends to a Service of type ExternalName",
 )
@@ -40,8 +40,7 @@ def external_name_refused(snapshot: Snapshot) -> Iterator[Problem]:
     ## How to fix it
     Make a `Backend` with the name as `fqdn` and let the route refer to it.
     """
-    if is_repaired(upgrade_of(snapshot).from_version, ((1, 7, 5), (1, 8, 2))):
-        return
+    upgrade_of(snapshot)
     for attachment in world(snapshot).routes():
         for ref in backend_refs(attachment.route):
             service = snapshot.get(ref.ref) if ref.ref else None

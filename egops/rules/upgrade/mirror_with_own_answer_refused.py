@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import HTTP_ROUTE_FILTER
 from egops.rules import rule
-from egops.upgrade.change import change, patch, upgrade_of
-from egops.upgrade.releases import is_repaired, notes_link
-from egops.upgrade.routefilters import SINCE, clashing
-from egops.upgrade.world import ROUTES, world
+from egops.upgrade.releases import notes_link
+from egops.upgrade.routefilters import not_accepted
+from egops.upgrade.world import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,16 +38,4 @@ def mirror_with_own_answer_refused(snapshot: Snapshot) -> Iterator[Problem]:
     ## How to fix it
     Remove the mirror, or put it into a rule of its own.
     """
-    if is_repaired(upgrade_of(snapshot).from_version, SINCE):
-        return
-    for found in clashing(world(snapshot)):
-        yield change(
-            snapshot,
-            found.attachment.route.at(*found.path),
-            f"a mirror makes the route Accepted=False: {found.reason}",
-            today="the mirror is ignored, the rule redirects or answers",
-            after="the route is not accepted, the rule does not work",
-            keep=("remove the mirror, or put it into a rule of its own",),
-            verify="the route is Accepted=True",
-            fix_patch=patch(found.attachment.route, found.path),
-        )
+    yield from not_accepted(snapshot)

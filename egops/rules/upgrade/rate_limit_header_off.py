@@ -8,8 +8,8 @@ from egops.finding import Problem, Severity
 from egops.gatewayapi import BACKEND_TRAFFIC_POLICY, CLIENT_TRAFFIC_POLICY, ENVOY_PROXY
 from egops.rules import rule
 from egops.upgrade.change import upgrade_of
-from egops.upgrade.ratelimited import SINCE, limited
-from egops.upgrade.releases import is_repaired, notes_link
+from egops.upgrade.ratelimited import limited
+from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         CLIENT_TRAFFIC_POLICY,
     ),
     since="0.1",
-    changed_in=(1, 4, 5),
+    changed_in=((1, 4, 5), (1, 5, 2)),
     link=notes_link((1, 4, 5)),
     ok="no policy limits rates",
 )
@@ -41,7 +41,5 @@ def rate_limit_header_off(snapshot: Snapshot) -> Iterator[Problem]:
     ## How to fix it
     Set `headers.enableEnvoyHeaders: true` in the ClientTrafficPolicy, or look at the status.
     """
-    step = upgrade_of(snapshot)
-    if is_repaired(step.from_version, SINCE) or not is_repaired(step.to_version, SINCE):
-        return
-    yield from limited(snapshot)
+    if upgrade_of(snapshot).from_version < (1, 5):
+        yield from limited(snapshot)
