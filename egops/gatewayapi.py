@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from egops.snapshot import Kind, Ref, Resource, SourceType, entries, items, number, section, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from egops.snapshot import Location, Snapshot
 
@@ -128,6 +128,19 @@ def per_snapshot(view: Callable[[Snapshot], T]) -> Callable[[Snapshot], T]:
     return kept
 
 
+def per_resource(view: Callable[[Resource], Iterable[T]]) -> Callable[[Resource], tuple[T, ...]]:
+    """Make a view of one object that is worked out once, whoever asks."""
+
+    @wraps(view)
+    def kept(resource: Resource) -> tuple[T, ...]:
+        found: tuple[T, ...] | None = resource.derived.get(view)
+        if found is None:
+            found = resource.derived[view] = tuple(view(resource))
+        return found
+
+    return kept
+
+
 def timestamp(value: Any) -> datetime | None:
     """Return the moment that an RFC 3339 string names, or None."""
     try:
@@ -148,7 +161,12 @@ class Condition(NamedTuple):
     reason: str
     message: str
     observed_generation: int | None
-    since: datetime | None
+    last_transition: Any = None
+
+    @property
+    def since(self) -> datetime | None:
+        """Return when the status became what it is."""
+        return timestamp(self.last_transition)
 
     @property
     def is_true(self) -> bool:
@@ -171,19 +189,24 @@ class Condition(NamedTuple):
             return True
         created = timestamp(resource.metadata.get("creationTimestamp"))
         old = created is None or snapshot.taken_at - created > YOUNG
-        held = self.since is None or snapshot.taken_at - self.since >= SETTLE
-        return held or (old and self.since is None)
+        since = self.since
+        held = since is None or snapshot.taken_at - since >= SETTLE
+        return held or (old and since is None)
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _condition(entry: Mapping[str, Any]) -> Condition:
     observed = entry.get("observedGeneration")
     return Condition(
-        text(entry, "type"),
-        text(entry, "status"),
-        text(entry, "reason"),
-        text(entry, "message"),
+        _word(entry.get("type")),
+        _word(entry.get("status")),
+        _word(entry.get("reason")),
+        _word(entry.get("message")),
         observed if isinstance(observed, int) and not isinstance(observed, bool) else None,
-        timestamp(entry.get("lastTransitionTime")),
+        entry.get("lastTransitionTime"),
     )
 
 
@@ -386,6 +409,7 @@ def object_ref(entry: Entry, *, group: str = "", kind: str = "Service") -> Objec
     )
 
 
+@per_resource
 def parent_refs(route: Resource) -> Iterator[ObjectRef]:
     """Yield the parentRefs of a route (or of a ListenerSet: its one parentRef)."""
     if isinstance(route.spec.get("parentRef"), dict):
@@ -396,24 +420,34 @@ def parent_refs(route: Resource) -> Iterator[ObjectRef]:
         yield object_ref(entry, group=GWAPI, kind="Gateway")
 
 
+@per_resource
 def rules_of(route: Resource) -> Iterator[tuple[int, Entry]]:
     """Yield index and entry of the rules of a route."""
     for index, body in items(route.spec, "rules"):
         yield index, Entry(route, ("spec", "rules", index), body)
 
 
+@per_resource
 def backend_refs(route: Resource) -> Iterator[ObjectRef]:
     """Yield every backendRef of a route's rules; mirrors are in `mirror_refs`."""
     for _, rule in rules_of(route):
         yield from rule_backend_refs(rule)
 
 
-def rule_backend_refs(rule: Entry) -> Iterator[ObjectRef]:
-    """Yield the backendRefs of one rule."""
-    for index, body in items(rule.body, "backendRefs"):
-        yield object_ref(Entry(rule.resource, (*rule.path, "backendRefs", index), body))
+def rule_backend_refs(rule: Entry) -> tuple[ObjectRef, ...]:
+    """Return the backendRefs of one rule."""
+    derived = rule.resource.derived
+    key = ("rule_backend_refs", rule.path)
+    if key not in derived:
+        derived[key] = tuple(
+            object_ref(Entry(rule.resource, (*rule.path, "backendRefs", index), body))
+            for index, body in items(rule.body, "backendRefs")
+        )
+    found: tuple[ObjectRef, ...] = derived[key]
+    return found
 
 
+@per_resource
 def mirror_refs(route: Resource) -> Iterator[ObjectRef]:
     """Yield the backendRefs of RequestMirror filters."""
     for _, rule in rules_of(route):
@@ -436,11 +470,15 @@ def our_ancestors(policy: Resource, snapshot: Snapshot) -> list[Entry]:
 
 def _ours(resource: Resource, snapshot: Snapshot, field: str) -> list[Entry]:
     ours = controller_names(snapshot)
-    return [
-        Entry(resource, ("status", field, index), body)
-        for index, body in items(resource.status, field)
-        if text(body, "controllerName") in ours
-    ]
+    key = (field, ours)
+    if key not in resource.derived:
+        resource.derived[key] = [
+            Entry(resource, ("status", field, index), body)
+            for index, body in items(resource.status, field)
+            if text(body, "controllerName") in ours
+        ]
+    found: list[Entry] = resource.derived[key]
+    return found
 
 
 @per_snapshot

@@ -108,34 +108,38 @@ class Location:
         return self.origin.line_of(self.path)
 
 
-class Resource(Struct, frozen=True):
-    """A Kubernetes object as plain JSON. Treat `body` as read-only: a test compares it."""
+class Resource(Struct, frozen=True, dict=True):
+    """A Kubernetes object as plain JSON. Treat `body` as read-only: a test compares it.
+
+    What is asked of every object by many rules is worked out once; `derived` is where views of one
+    object keep theirs.
+    """
 
     kind: Kind
     body: Mapping[str, Any]
     origin: Origin = Origin()
 
-    @property
+    @cached_property
     def metadata(self) -> Mapping[str, Any]:
         """Return `metadata`, or an empty mapping."""
         return section(self.body, "metadata")
 
-    @property
+    @cached_property
     def spec(self) -> Mapping[str, Any]:
         """Return `spec`, or an empty mapping."""
         return section(self.body, "spec")
 
-    @property
+    @cached_property
     def status(self) -> Mapping[str, Any]:
         """Return `status`, or an empty mapping."""
         return section(self.body, "status")
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Return `metadata.name`."""
         return text(self.metadata, "name")
 
-    @property
+    @cached_property
     def namespace(self) -> str:
         """Return the namespace: empty for cluster-scoped kinds, `default` where a file omits it."""
         if not self.kind.namespaced:
@@ -157,10 +161,15 @@ class Resource(Struct, frozen=True):
         """Return `metadata.generation`, or 0."""
         return number(self.metadata, "generation")
 
-    @property
+    @cached_property
     def ref(self) -> Ref:
         """Return the object's identity."""
         return Ref(self.kind, self.namespace, self.name)
+
+    @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """Return what views have worked out of this object alone, by view."""
+        return {}
 
     def at(self, *path: str | int, section: str = "") -> Location:
         """Return the place of a value in this object, for a Problem to point to."""
@@ -378,6 +387,12 @@ class Source:
     type: SourceType
     context: str = ""  # kubeconfig context, or the files and URLs given
     server: str = ""
+    bundle: str = ""  # the file it was saved in; what it holds is judged as where it came from
+
+    @property
+    def shown_type(self) -> SourceType:
+        """Return what to call it in a report."""
+        return SourceType.BUNDLE if self.bundle else self.type
 
 
 @dataclass(frozen=True)
