@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from egops.gather import SourceOptions
     from egops.render import Terminal
     from egops.rules import Rule
-    from egops.snapshot import Ref, Snapshot
+    from egops.snapshot import Kind, Ref, Snapshot
 
 _NAMES = (
     "output", "only", "skip", "min_severity", "fail_on", "baseline", "config", "verbose",
@@ -44,7 +44,9 @@ class ReportOptions:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def report_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def report_options(
+    function: Callable[..., Any], more_formats: tuple[str, ...] = ()
+) -> Callable[..., Any]:
     """Give a command all options of a report, as one parameter `options`."""
     from functools import update_wrapper
 
@@ -55,7 +57,7 @@ def report_options(function: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = update_wrapper(collect, function)
     for option in reversed(
         (
-            output_option("text", "json", "yaml", "name"),
+            output_option("text", "json", "yaml", "name", *more_formats),
             click.option(
                 "--only",
                 multiple=True,
@@ -86,17 +88,27 @@ def report_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What a command does differently: the snapshot before it is judged, and how it is shown."""
+
+    also: tuple[Kind, ...] = ()  # kinds to gather that no rule reads
+    prepare: Callable[[Snapshot], Snapshot] | None = None
+    present: Callable[[Report, Snapshot, ReportOptions, Terminal], str] | None = None
+
+
 def judge(
     command: str,
     rules: Sequence[Rule],
     source: SourceOptions,
     options: ReportOptions,
-    prepare: Callable[[Snapshot], Snapshot] | None = None,
+    steps: Steps | None = None,
 ) -> None:
     """Gather what the rules read, run them, print the report and exit with its code."""
     began = time.monotonic()
+    steps = steps or Steps()
     try:
-        report, fail_on = _judge(command, rules, source, options, prepare)
+        report, fail_on, snapshot = _judge(command, rules, source, options, steps)
     except EgopsError as exc:
         if options.output == "json":
             from egops import __version__
@@ -105,7 +117,12 @@ def judge(
             click.echo(render_failure(command, exc, __version__), nl=False)
         raise
     with span("render", format=options.output):
-        show(report, options, time.monotonic() - began)
+        elapsed = time.monotonic() - began
+        if steps.present is None:
+            show(report, options, elapsed)
+        else:
+            screen = terminal(verbose=options.verbose, elapsed=elapsed)
+            click.echo(steps.present(report, snapshot, options, screen), nl=False, color=True)
     raise click.exceptions.Exit(int(report.exit_code(fail_on)))
 
 
@@ -114,8 +131,8 @@ def _judge(
     rules: Sequence[Rule],
     source: SourceOptions,
     options: ReportOptions,
-    prepare: Callable[[Snapshot], Snapshot] | None,
-) -> tuple[Report, Severity | None]:
+    steps: Steps,
+) -> tuple[Report, Severity | None, Snapshot]:
     from egops import config as configuration
     from egops.engine import Options, run
     from egops.finding import Severity
@@ -127,9 +144,11 @@ def _judge(
     baseline = read_baseline(options.baseline) if options.baseline else frozenset()
     kind = "cluster" if source.is_cluster else "given"
     with span("gather", source=kind), progress_on(sys.stderr) as progress:
-        snapshot = gather(source, Wanted.by(chosen), progress)
-    if prepare is not None:
-        snapshot = prepare(snapshot)
+        wanted = Wanted.by(chosen)
+        wanted = replace(wanted, kinds=wanted.kinds | set(steps.also))
+        snapshot = gather(source, wanted, progress)
+    if steps.prepare is not None:
+        snapshot = steps.prepare(snapshot)
     asked = Options(
         command=command,
         min_severity=Severity[options.min_severity.upper()],
@@ -147,7 +166,7 @@ def _judge(
     word = options.fail_on
     if config.fail_on and explicit is click.core.ParameterSource.DEFAULT:
         word = config.fail_on
-    return report, None if word == "never" else Severity[word.upper()]
+    return report, None if word == "never" else Severity[word.upper()], snapshot
 
 
 def matches(targets: tuple[str, ...]) -> Callable[[Ref], bool]:
@@ -165,7 +184,6 @@ def about(report: Report, wanted: Callable[[Ref], bool]) -> Report:
 
     A finding is about an object if it points to it, is related to it, or explains one that is.
     """
-    from dataclasses import replace
 
     def concerns(finding: Finding) -> bool:
         refs = [finding.at.ref, *(other.ref for other in finding.problem.related)]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from egops.errors import EgopsError
     from egops.finding import Finding, Report
     from egops.render import Terminal
@@ -15,14 +17,22 @@ if TYPE_CHECKING:
 
 def render(report: Report, terminal: Terminal) -> str:  # noqa: ARG001 - one shape for all renderers
     """Return the report as one JSON document."""
-    return orjson.dumps(envelope(report), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return written(report, "json")
 
 
 def render_yaml(report: Report, terminal: Terminal) -> str:  # noqa: ARG001 - as above
     """Return the report as one YAML document."""
+    return written(report, "yaml")
+
+
+def written(report: Report, output: str, more: Mapping[str, Any] | None = None) -> str:
+    """Return the report as one document in `json` or `yaml`, with `more` beside the findings."""
+    document = {**envelope(report), **(more or {})}
+    if output == "json":
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
     import yaml
 
-    return str(yaml.dump(envelope(report), Dumper=yaml.CSafeDumper, sort_keys=False))
+    return str(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def render_failure(command: str, error: EgopsError, version: str) -> str:
@@ -76,7 +86,7 @@ def envelope(report: Report) -> dict[str, Any]:
 
 def _source(report: Report) -> dict[str, Any]:
     source: dict[str, Any] = {
-        "type": report.source.type.value,
+        "type": report.source.shown_type.value,
         "context": report.source.context,
         "egVersion": report.facts.get("egVersion"),
     }

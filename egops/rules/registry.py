@@ -113,6 +113,8 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "observability.certificate_not_renewed",
 )
 
+# rules of other areas that `egops certs check` runs too: what a broken trust does to the xDS link
+CERTIFICATE = frozenset({"EGD-440"})
 RETIRED: frozenset[str] = frozenset()  # codes are never used again
 
 
@@ -120,6 +122,12 @@ RETIRED: frozenset[str] = frozenset()  # codes are never used again
 def doctor_rules() -> tuple[Rule, ...]:
     """Return the rules of `egops doctor`, in order of code."""
     return _load(DOCTOR_MODULES)
+
+
+@cache
+def certificate_rules() -> tuple[Rule, ...]:
+    """Return the rules of `egops certs check`: doctor's, of all that hangs on a certificate."""
+    return tuple(rule for rule in doctor_rules() if rule.area == "tls" or rule.code in CERTIFICATE)
 
 
 @cache
