@@ -17,8 +17,8 @@ from egops.errors import EgopsError, ExitCode, InputError
 # the commands' own.
 COMMANDS = {
     "alerts": ("egops.cli.alerts", "Alert rules for Envoy Gateway: list, test, install, verify."),
-    "certs": ("egops.cli.certs", "Check the certificates of Envoy Gateway and its listeners."),
     "bundle": ("egops.cli.bundle", "Save all that egops reads into one file, without secrets."),
+    "certs": ("egops.cli.certs", "Check the certificates of Envoy Gateway and its listeners."),
     "dashboards": ("egops.cli.dashboards", "Grafana boards: list, render, install, verify, show."),
     "demo": ("egops.cli.demo", "Show egops at work on a real Envoy and a recorded cluster."),
     "doctor": ("egops.cli.doctor", "Check an installation and explain what is wrong with it."),

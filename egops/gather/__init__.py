@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ def gather(source: SourceOptions, wanted: Wanted, progress: Progress | None = No
 
     with collector_paused():
         return assemble(source, wanted, progress or Quiet())
+
+
+def is_bundle(file: str) -> bool:
+    """Return whether a file is a saved snapshot, by its name."""
+    return file.endswith(".zip") and Path(file).is_file()
 
 
 @contextmanager

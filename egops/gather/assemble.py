@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError, InputError
+from egops.gather import is_bundle
 from egops.gather.envoy import Given, read_given, shown
 from egops.gather.manifests import Manifests, load
 from egops.snapshot import Probe, Snapshot, Source, SourceType
@@ -57,11 +57,6 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
         window_seconds=source.window,
         strict=source.strict,
     )
-
-
-def is_bundle(file: str) -> bool:
-    """Return whether a file is a saved snapshot, by its name."""
-    return file.endswith(".zip") and Path(file).is_file()
 
 
 def _prometheus(source: SourceOptions, wanted: Wanted) -> tuple[Asked | None, dict[Probe, str]]:

@@ -6,17 +6,26 @@ each pod's documents as they came.
 
 from __future__ import annotations
 
+import os
 import zipfile
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from egops.errors import AccessError, InputError
-from egops.gatewayapi import BY_GROUP_KIND, SECRET
+from egops.gatewayapi import BY_GROUP_KIND, CONFIG_MAP, SECRET
 from egops.gather.draft import Draft
-from egops.gather.redact import redacted, redacted_object
+from egops.gather.redact import (
+    named_config_maps,
+    redacted,
+    redacted_dump,
+    redacted_object,
+    without_data,
+)
 from egops.snapshot import (
+    Broken,
     ControlPlane,
     Probe,
     Proxy,
@@ -31,7 +40,6 @@ from egops.snapshot import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from egops.snapshot import Answers, Kind
 
@@ -42,28 +50,46 @@ MAX_BYTES = 1 << 30  # of all parts, unpacked
 
 
 def pack(snapshot: Snapshot, path: str | Path) -> None:
-    """Write the snapshot into a new file.
+    """Write the snapshot into a new file that only its owner may read.
 
     Raises:
         AccessError: the file can't be written, or is there already.
     """
+    made = False
     try:
-        with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        made = True
+        with (
+            os.fdopen(handle, "wb") as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             _write(snapshot, archive)
+        made = False
     except FileExistsError:
         raise AccessError(f"{path} is there already", hint="choose another name") from None
     except OSError as exc:
         raise AccessError(f"cannot write {path}: {exc.strerror or exc}") from None
+    finally:
+        if made:  # half a bundle is none
+            Path(path).unlink(missing_ok=True)
 
 
 def _write(snapshot: Snapshot, archive: zipfile.ZipFile) -> None:
     for kind, found in snapshot.resources.items():
         bodies = [redacted_object(resource) for resource in found]
+        if kind == CONFIG_MAP:
+            ours = named_config_maps(snapshot)
+            bodies = [
+                body if resource.ref in ours else without_data(body)
+                for resource, body in zip(found, bodies, strict=True)
+            ]
         archive.writestr(f"objects/{kind.resource}.json", redacted(orjson.dumps(bodies)))
     pods = []
     for number, answers in enumerate((*snapshot.proxies, *snapshot.control_planes)):
-        for probe, document in answers.documents.items():
-            archive.writestr(f"pods/{number}/{probe.name.lower()}", redacted(document))
+        for probe in kept(answers):
+            document = answers.documents[probe]
+            clean = redacted_dump(document) if probe is Probe.CONFIG_DUMP else redacted(document)
+            archive.writestr(f"pods/{number}/{probe.name.lower()}", clean)
         pods.append(_pod(answers))
     manifest = {
         "format": FORMAT,
@@ -83,6 +109,7 @@ def _write(snapshot: Snapshot, archive: zipfile.ZipFile) -> None:
         "kubernetesVersion": snapshot.kubernetes_version,
         "windowSeconds": snapshot.window_seconds,
         "timedOut": snapshot.timed_out,
+        "broken": [[part.file, part.line, part.message] for part in snapshot.broken],
         "prometheus": dict(snapshot.prometheus),
     }
     archive.writestr(MANIFEST, redacted(orjson.dumps(manifest, option=orjson.OPT_INDENT_2)))
@@ -93,9 +120,14 @@ def _pod(answers: Answers) -> dict[str, Any]:
         "name": answers.name,
         "controlPlane": isinstance(answers, ControlPlane),
         "object": redacted_object(answers.pod) if answers.pod else None,
-        "documents": [probe.name for probe in answers.documents],
+        "documents": [probe.name for probe in kept(answers)],
         "failures": {probe.name: why for probe, why in answers.failures.items()},
     }
+
+
+def kept(answers: Answers) -> list[Probe]:
+    """Return the documents of a pod that go into a bundle: all but those full of secrets."""
+    return [probe for probe in answers.documents if probe is not Probe.EG_CONFIG_DUMP]
 
 
 def unpack(path: str, *, strict: bool = False, now: datetime | None = None) -> Snapshot:
@@ -141,9 +173,10 @@ class _Reader:
         return Snapshot(
             taken_at=now or datetime.fromisoformat(manifest["takenAt"]),
             source=Source(
-                SourceType.BUNDLE,
+                SourceType(text(manifest, "source", "type")),
                 f"{text(manifest, 'source', 'context')} in {self._path}",
                 text(manifest, "source", "server"),
+                self._path,
             ),
             resources={kind: self._objects(kind, kinds[key]) for key, kind in known.items()},
             unread={
@@ -157,6 +190,10 @@ class _Reader:
             proxies=tuple(pod for pod in pods if isinstance(pod, Proxy)),
             control_planes=tuple(pod for pod in pods if isinstance(pod, ControlPlane)),
             unprobed=_by_probe(section(manifest, "unprobed")),
+            broken=tuple(
+                Broken(str(file), int(line), str(message))
+                for file, line, message in entries(manifest, "broken")
+            ),
             notes=tuple(notes),
             kubernetes_version=text(manifest, "kubernetesVersion"),
             window_seconds=float(manifest["windowSeconds"]),

@@ -5,14 +5,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from egops.gatewayapi import SECRET
+import orjson
+
+from egops.gatewayapi import (
+    APPLICATION,
+    CONFIG_MAP,
+    CONFIG_NAME,
+    EG,
+    ENVOY_GATEWAY,
+    GWAPI,
+    HELM_RELEASE,
+    HELM_VALUES,
+    SECRET,
+)
 from egops.gather.lists import LAST_APPLIED
-from egops.snapshot import items, section, text
+from egops.snapshot import Ref, items, section, text
+from egops.xds.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from egops.snapshot import Resource
+    from egops.snapshot import Resource, Snapshot
 
 GONE = "[redacted]"
 KEYS = "egops.dev/keys"  # annotation: the names of the values that a secret had
@@ -45,7 +58,18 @@ _TEXT = tuple(
             rb'"(?:value|raw_value)"\s*:\s*")[^"]*"',
             rb'\1[redacted]"',
         ),
+        (  # in the query of a logged path
+            rb"([?&](?:access_token|id_token|refresh_token|token|api_?key|password|passwd|secret"
+            rb"|code|signature|sig)=)[^&\s\"\\#]+",
+            rb"\1[redacted]",
+        ),
     )
+)
+# kinds that hold settings as people wrote them, passwords among them
+_SETTINGS = frozenset({APPLICATION, ENVOY_GATEWAY, HELM_RELEASE, HELM_VALUES})
+_SECRET_FIELD = re.compile(
+    r"(?:password|passwd|passphrase|token|secret|credentials?|api_?key|private_?key)$",
+    re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 
@@ -57,6 +81,45 @@ def redacted(raw: bytes) -> bytes:
     return raw
 
 
+def redacted_dump(raw: bytes) -> bytes:
+    """Return Envoy's configuration without key material, also what Envoy itself shows of it."""
+    return redacted(orjson.dumps(redact(orjson.loads(raw))))
+
+
+def named_config_maps(snapshot: Snapshot) -> frozenset[Ref]:
+    """Return the config maps that objects of ours refer to: of others only the names matter."""
+    found = {each.ref for each in snapshot.all(CONFIG_MAP) if each.name == CONFIG_NAME}
+    for kind, resources in snapshot.resources.items():
+        if kind.group in (GWAPI, EG):
+            for resource in resources:
+                found |= set(_config_maps(resource.body, resource.namespace))
+    return frozenset(found)
+
+
+def _config_maps(value: Any, namespace: str) -> Iterator[Ref]:
+    if isinstance(value, list):
+        for entry in value:
+            yield from _config_maps(entry, namespace)
+    elif isinstance(value, dict):
+        if value.get("kind") == CONFIG_MAP.name and text(value, "name"):
+            yield Ref(CONFIG_MAP, text(value, "namespace") or namespace, text(value, "name"))
+        for entry in value.values():
+            if isinstance(entry, (dict, list)):
+                yield from _config_maps(entry, namespace)
+
+
+def without_data(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a config map's or secret's body with the names of its values alone."""
+    names = {*section(body, "data"), *section(body, "stringData"), *section(body, "binaryData")}
+    fields = ("data", "stringData", "binaryData")
+    left = {key: value for key, value in body.items() if key not in fields}
+    if names:
+        metadata = dict(section(body, "metadata"))
+        annotations = {**section(metadata, "annotations"), KEYS: ", ".join(sorted(names))}
+        left["metadata"] = {**metadata, "annotations": annotations}
+    return left
+
+
 def redacted_object(resource: Resource) -> dict[str, Any]:
     """Return the body without a secret's values and without environment values that are secret.
 
@@ -65,19 +128,32 @@ def redacted_object(resource: Resource) -> dict[str, Any]:
     body = dict(resource.body)
     metadata = dict(resource.metadata)
     annotations = {key: value for key, value in resource.annotations.items() if key != LAST_APPLIED}
-    if resource.kind == SECRET:
-        names = {*section(body, "data"), *section(body, "stringData")}
-        body = {key: value for key, value in body.items() if key not in ("data", "stringData")}
-        if names:
-            annotations[KEYS] = ", ".join(sorted(names))
     metadata["annotations"] = annotations
     body["metadata"] = metadata
+    if resource.kind == SECRET:
+        return without_data(body)
+    if resource.kind in _SETTINGS:
+        body = _without_settings(body)
     for path in (("spec",), ("spec", "template", "spec"), ("spec", "jobTemplate", "spec")):
         pod = section(body, *path)
         if any(_secret_values(pod)):
             body = _without_values(body)
             break
     return body
+
+
+def _without_settings(value: Any) -> Any:
+    """Return a copy in which fields with telling names have no text."""
+    if isinstance(value, list):
+        return [_without_settings(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: GONE
+        if isinstance(entry, str) and entry and _SECRET_FIELD.search(str(key))
+        else _without_settings(entry)
+        for key, entry in value.items()
+    }
 
 
 def _secret_values(pod: Any) -> Iterator[str]:

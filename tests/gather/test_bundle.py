@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,17 @@ import orjson
 import pytest
 
 from egops.errors import AccessError, InputError
-from egops.gatewayapi import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, POD, SECRET, TLS_ROUTE
+from egops.gatewayapi import (
+    BACKEND,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    GATEWAY,
+    HELM_VALUES,
+    HTTP_ROUTE,
+    POD,
+    SECRET,
+    TLS_ROUTE,
+)
 from egops.gather import SourceOptions, Wanted, gather
 from egops.gather.bundle import MANIFEST, pack
 from egops.gather.draft import Draft
@@ -19,6 +30,7 @@ from egops.gather.redact import redacted
 from egops.snapshot import ControlPlane, Kind, Probe, Proxy, Resource, Snapshot, Source, SourceType
 from tests.gather.api_server import named
 
+ADMIN = "type.googleapis.com/envoy.admin.v3."
 TAKEN = datetime(2025, 1, 2, 3, 4, tzinfo=UTC)
 PEM = "-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
@@ -32,6 +44,12 @@ def snapshot() -> Snapshot:
     pod = resource(POD, named("proxy", "system", metadata={"labels": {"a": "b"}}))
     proxy = Draft("system/proxy", pod, failures={Probe.CERTS: "no answer"})
     proxy.keep(Probe.STATS, b'{"stats": [{"name": "server.live", "value": 1}]}')
+    admin: dict[str, Any] = {
+        "@type": f"{ADMIN}BootstrapConfigDump",
+        "bootstrap": {"node": {"id": "n"}},
+    }
+    admin["bootstrap"]["x"] = {"password": {"inline_string": "s3cret"}, "address": "10.0.0.1"}
+    proxy.keep(Probe.CONFIG_DUMP, orjson.dumps({"configs": [admin]}))
     proxy.keep(Probe.PROXY_LOG, b'GET / authorization: Bearer abcdefghijk cookie: sid=1; "x"\n')
     gateway = Draft("system/eg")
     gateway.keep(Probe.METRICS, b"up 1\n")
@@ -47,13 +65,20 @@ def snapshot() -> Snapshot:
     ]
     template = {"spec": {"containers": [{"name": "c", "env": variables}]}}
     text = f"redis: redis://:s3cret@redis:6379\nkey: {PEM}\n"
+    ref = {"group": "", "kind": "ConfigMap", "name": "c"}
+    spec = {"tls": {"caCertificateRefs": [ref]}}
+    values = {"redis": {"password": "s3cret", "secretName": "redis"}, "replicas": 2}
     return Snapshot(
         taken_at=TAKEN,
         source=Source(SourceType.CLUSTER, "prod", "https://api"),
         resources={
             SECRET: (resource(SECRET, secret),),
             DEPLOYMENT: (resource(DEPLOYMENT, named("d", "shop", spec={"template": template})),),
-            CONFIG_MAP: (resource(CONFIG_MAP, named("c", "shop", data={"a": text})),),
+            CONFIG_MAP: tuple(
+                resource(CONFIG_MAP, named(name, "shop", data={"a": text})) for name in "cd"
+            ),
+            BACKEND: (resource(BACKEND, named("b", "shop", spec=spec)),),
+            HELM_VALUES: (resource(HELM_VALUES, named("v", spec=values)),),
         },
         unread={HTTP_ROUTE: "forbidden"},
         absent=frozenset({TLS_ROUTE}),
@@ -80,7 +105,10 @@ def read(path: Path, **options: Any) -> Snapshot:
 
 def test_what_was_known_is_known_again(bundle: Path) -> None:
     found, original = read(bundle), snapshot()
-    assert found.source == Source(SourceType.BUNDLE, f"prod in {bundle}", "https://api")
+    assert found.source == Source(
+        SourceType.CLUSTER, f"prod in {bundle}", "https://api", str(bundle)
+    )
+    assert found.source.shown_type is SourceType.BUNDLE
     for field in (
         "taken_at", "absent", "unprobed", "notes", "kubernetes_version",
         "window_seconds", "timed_out", "prometheus",
@@ -121,7 +149,41 @@ def test_what_is_no_secret_stays(bundle: Path) -> None:
     (deployment,) = found.all(DEPLOYMENT)
     variables = deployment.spec["template"]["spec"]["containers"][0]["env"]
     assert [variable.get("value") for variable in variables] == ["[redacted]", "fast", None]
-    assert "redis:6379" in found.all(CONFIG_MAP)[0].body["data"]["a"]
+    ours, others = found.all(CONFIG_MAP)
+    assert "redis:6379" in ours.body["data"]["a"]
+    assert "data" not in others.body
+    assert others.annotations == {"egops.dev/keys": "a"}
+    (values,) = found.all(HELM_VALUES)
+    assert values.spec["redis"] == {"password": "[redacted]", "secretName": "redis"}
+    assert found.proxies[0].config.bootstrap["x"]["address"] == "10.0.0.1"
+
+
+def test_only_its_owner_may_read_it(bundle: Path) -> None:
+    assert bundle.stat().st_mode & 0o777 == 0o600
+
+
+def test_half_a_bundle_is_removed(tmp_path: Path) -> None:
+    whole = snapshot()
+    path = tmp_path / "x.zip"
+
+    with pytest.raises(TypeError):
+        pack(replace(whole, notes=(object(),)), path)  # type: ignore[arg-type]
+
+    assert not path.exists()
+
+
+def test_a_list_that_was_empty_is_known_to_be_empty(tmp_path: Path) -> None:
+    """A bundle of a cluster is judged as the cluster: what is not there does not exist."""
+    whole = snapshot()
+    path = tmp_path / "x.zip"
+    pack(replace(whole, resources={**whole.resources, GATEWAY: ()}), path)
+
+    found = read(path)
+
+    assert found.knows(GATEWAY)
+    assert found.knows(TLS_ROUTE)
+    assert not found.knows(HTTP_ROUTE)
+    assert not found.knows(SECRET)
 
 
 def test_the_snapshot_itself_is_not_touched(tmp_path: Path) -> None:
@@ -143,6 +205,7 @@ def test_the_snapshot_itself_is_not_touched(tmp_path: Path) -> None:
         ('{"key":"Authorization","value":"abc"}', '{"key":"Authorization","value":"[redacted]"}'),
         ('"{\\"cookie\\":\\"sid=1; b=2\\"}"', '"{\\"cookie\\":\\"[redacted]\\"}"'),
         (f'"jwt {JWT} end"', '"jwt [redacted] end"'),
+        ("GET /cb?a=1&code=abc%2Fd&b=2 ", "GET /cb?a=1&code=[redacted]&b=2 "),
         ("Bearer abc.def-123 x", "Bearer [redacted] x"),
         ("x-api-key: k3y", "x-api-key: [redacted]"),
         ('"mail me@example.com"', '"mail me@example.com"'),

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def diff(source: SourceOptions, old: str, new: str, output: str) -> None:
     """Compare two dumps or two pods by resource and meaning; exit 1 if they differ.
 
-    A and B are files, URLs of admin ports, or pods as NAMESPACE/NAME. Order of resources, versions
-    and times don't count; the order of routes does where one request may match two of them.
+    A and B are files, bundles, URLs of admin ports, or pods as NAMESPACE/NAME. The order of
+    resources, versions and times do not count; that of routes does where one request may match
+    two of them.
 
     \b
     egops inspect diff before.json after.json
@@ -48,9 +49,13 @@ def _proxy(source: SourceOptions, where: str) -> tuple[Snapshot, Proxy]:
     from dataclasses import replace
     from pathlib import Path
 
+    from egops.gather import is_bundle
+
     bare = replace(source, files=(), config_dumps=(), admin=())
     if where.startswith(("http://", "https://")):
         snapshot, found = look(replace(bare, admin=(where,)), ())
+    elif is_bundle(where):
+        snapshot, found = look(replace(bare, files=(where,)), ())
     elif where == "-" or Path(where).exists() or where.count("/") != 1:
         snapshot, found = look(replace(bare, config_dumps=(where,)), ())
     else:

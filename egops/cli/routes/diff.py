@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 def diff(ctx: click.Context, /, old: str, new: str, output: str) -> None:
     """Show which requests change their fate from one config dump to another, with an example each.
 
+    OLD and NEW are saved dumps, or bundles of one proxy.
+
     \b
     egops routes diff before.json after.json
     """
@@ -47,12 +49,13 @@ def diff(ctx: click.Context, /, old: str, new: str, output: str) -> None:
 
 
 def _walker(name: str) -> Walker:
-    from egops.gather import SourceOptions, Wanted, gather
+    from egops.gather import SourceOptions, Wanted, gather, is_bundle
     from egops.snapshot import Probe
     from egops.xds.walk import Walker
 
     wanted = Wanted(probes=frozenset({Probe.CONFIG_DUMP}))
-    snapshot = gather(SourceOptions(config_dumps=(name,)), wanted)
+    given = SourceOptions(files=(name,)) if is_bundle(name) else SourceOptions(config_dumps=(name,))
+    snapshot = gather(given, wanted)
     found = [proxy for proxy in snapshot.proxies if proxy.has(Probe.CONFIG_DUMP)]
     if len(found) != 1:
         names = ", ".join(proxy.name for proxy in found)

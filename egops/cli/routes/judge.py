@@ -67,10 +67,12 @@ class Judges:
             EgopsError: none could be read, or none has a listener.
         """
         from egops.gatewayapi import ROUTE_KINDS
+        from egops.gather import is_bundle
         from egops.xds.walk import Walker
         from egops.xds.walk_story import Story
 
-        if source.files and not (source.config_dumps or source.admin):
+        dumps = source.config_dumps or source.admin or any(map(is_bundle, source.files))
+        if source.files and not dumps:
             raise InputError(
                 "manifests alone do not tell what Envoy does with a request",
                 hint="name an Envoy: --config-dump FILE, --admin URL or a cluster",
