@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.e2e.cluster import build, capture, extras, gateway, kube, lifecycle
+from tests.e2e.cluster import build, capture, extras, gateway, kube, lifecycle, rotation
 from tests.e2e.cluster.settings import BIN, ENVOY, KUBECONFIG
 from tests.e2e.cluster.shell import RigError, say
 
@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
         parsed.add_argument("--keep-crds", action="store_true", help="leave the CRDs as they are")
     extra = verbs.add_parser("extra", help="add software that Envoy Gateway is run together with")
     extra.add_argument("name", choices=list(extras.VERBS))
+    two = verbs.add_parser("rotation", help="two of each; rate limit, OIDC, Wasm")
+    two.add_argument("--undo", action="store_true", help="one of each again, without them")
+    two.add_argument("--age", default="1m", help="of the rate limit service's connections")
     saved = verbs.add_parser("capture", help="save what the cluster shows as data for unit tests")
     saved.add_argument("folder", type=Path)
     return top
@@ -60,6 +63,10 @@ def run(arguments: argparse.Namespace) -> None:
             began = time.monotonic()
             extras.VERBS[arguments.name]()
             say(f"{arguments.name}: done in {time.monotonic() - began:.0f} s")
+        case "rotation":
+            rotation.undo() if arguments.undo else rotation.set_up(
+                *rotation.max_connection_age(arguments.age)
+            )
         case "capture":
             capture.capture(arguments.folder)
         case "pid":

@@ -34,8 +34,8 @@ def query(url: str, expression: str) -> list[kube.Object]:
     return result
 
 
-def ratelimit() -> None:
-    """Run Redis, the rate limit service and a demo route of five requests an hour per user."""
+def rate_limit_software() -> None:
+    """Run Redis, and have the image of the rate limit service."""
     made.need("ratelimit")
     # every release asks for another tag; the one binary serves all of them
     tags = [images.default_image(version, "DefaultRateLimitImage") for version in ENVOY]
@@ -45,6 +45,11 @@ def ratelimit() -> None:
     images.load([images.program("ratelimit", tags, BIN / "ratelimit", "/bin/ratelimit")])
     kube.apply("extras/redis.yaml")
     kube.rolled_out("redis-system", "deployment/redis")
+
+
+def ratelimit() -> None:
+    """Run Redis, the rate limit service and a demo route of five requests an hour per user."""
+    rate_limit_software()
     backend = "config.envoyGateway.rateLimit.backend"
     url = "redis.redis-system.svc.cluster.local:6379"
     config = kube.get("configmap", "-n", EG_NAMESPACE, "envoy-gateway-config")["data"]

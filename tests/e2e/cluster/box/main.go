@@ -6,6 +6,8 @@
 //	box grpc       answers unary gRPC calls over cleartext HTTP/2 with the message it got
 //	box ext-auth   an external authorization server over HTTP
 //	box ext-proc   an external processor over gRPC that marks requests and responses
+//	box tokens     an OpenID Connect provider that lets everybody in
+//	box files      serves the folder FILES
 //
 // PORT is the port to listen on, 3000 by default.
 package main
@@ -26,6 +28,8 @@ var modes = map[string]func() error{
 	"grpc":     func() error { return cleartextHTTP2(http.HandlerFunc(unary)) },
 	"ext-auth": func() error { return plain(http.HandlerFunc(authorize)) },
 	"ext-proc": func() error { return cleartextHTTP2(http.HandlerFunc(process)) },
+	"tokens":   func() error { return plain(http.HandlerFunc(tokens)) },
+	"files":    func() error { return plain(files()) },
 }
 
 func main() {
@@ -38,7 +42,7 @@ func main() {
 			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: box pause | echo | tls | grpc | ext-auth | ext-proc")
+	fmt.Fprintln(os.Stderr, "usage: box pause | echo | tls | grpc | ext-auth | ext-proc | tokens | files")
 	os.Exit(2)
 }
 
