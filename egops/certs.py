@@ -86,6 +86,20 @@ def _read_chain(pem: bytes) -> tuple[Certificate, ...]:
         raise CertificateError("it holds a certificate that does not decode") from None
 
 
+def read_der(der: bytes) -> Certificate:
+    """Return the certificate that a server showed.
+
+    Raises:
+        CertificateError: it does not decode.
+    """
+    from cryptography import x509
+
+    try:
+        return _certificate(x509.load_der_x509_certificate(der))
+    except (ValueError, TypeError):
+        raise CertificateError("it is a certificate that does not decode") from None
+
+
 def _certificate(found: cx509.Certificate) -> Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -117,8 +131,10 @@ def _certificate(found: cx509.Certificate) -> Certificate:
 
 
 def _name(name: Any) -> str:
+    from cryptography.x509.oid import NameOID
+
     try:
-        text: str = name.rfc4514_string()
+        text: str = name.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"})
     except ValueError:
         return ""
     return text

@@ -54,10 +54,20 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(
-        self, *names: str, left: timedelta = LONG, key: Any = None, common_name: str = "leaf"
+        self,
+        *names: str,
+        left: timedelta = LONG,
+        key: Any = None,
+        common_name: str = "leaf",
+        begins: datetime = NOW - LONG,
+        extensions: tuple[x509.ExtensionType, ...] = (),
     ) -> Issued:
         key = key or ec.generate_private_key(ec.SECP256R1())
-        builder = _build(common_name, key.public_key(), self.certificate.subject, left, ca=False)
+        builder = _build(
+            common_name, key.public_key(), self.certificate.subject, left, ca=False, begins=begins
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
         if names:
             alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
             builder = builder.add_extension(alternative, critical=False)
@@ -69,7 +79,13 @@ def _name(text: str) -> x509.Name:
 
 
 def _build(
-    name: str, key: Any, issuer: x509.Name, left: timedelta, *, ca: bool
+    name: str,
+    key: Any,
+    issuer: x509.Name,
+    left: timedelta,
+    *,
+    ca: bool,
+    begins: datetime = NOW - LONG,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -77,7 +93,7 @@ def _build(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - LONG)
+        .not_valid_before(begins)
         .not_valid_after(NOW + left)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
