@@ -430,6 +430,8 @@ class Snapshot:
     timed_out: bool = False  # `--timeout` ran out; `unread` and failures say what is missing
     prometheus: Mapping[str, Any] = field(default_factory=dict, repr=False)  # query -> answer
     upgrade: Upgrade | None = None  # what `upgrade-check` was asked about
+    before: Snapshot | None = None  # the same installation before an upgrade
+    predicted: tuple[Any, ...] | None = None  # the findings of upgrade rules on `before`
 
     def all(self, kind: Kind) -> tuple[Resource, ...]:
         """Return the objects of a kind, ordered by namespace and name."""
