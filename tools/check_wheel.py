@@ -10,7 +10,13 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = (["--version"], ["--help"], ["demo", "--help"], ["rules", "-o", "name"])
+COMMANDS = (
+    ["--version"],
+    ["--help"],
+    ["demo", "--help"],
+    ["rules", "-o", "name"],
+    ["alerts", "runbook", "EnvoyProxyDisconnected"],
+)
 
 
 def run(*command: str | Path, cwd: Path) -> str:

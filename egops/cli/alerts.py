@@ -15,6 +15,7 @@ from egops.cli.monitoring import (
     run_uninstall,
     run_verify,
     targeting,
+    valued,
     writing,
 )
 from egops.cli.options import DURATION, output_option
@@ -31,36 +32,15 @@ if TYPE_CHECKING:
 
 def adjusting(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--profile`, `--values` and `--set`, as `profile` and `values`."""
-    from functools import update_wrapper
-
-    def collect(*args: Any, **kwargs: Any) -> Any:
-        from egops.monitoring.value_files import read_values
-
-        files, sets = kwargs.pop("value_files"), kwargs.pop("sets")
-        return function(*args, values=read_values(files, sets), **kwargs)
-
-    made: Any = update_wrapper(collect, function)
-    for option in (
-        click.option(
-            "--set",
-            "sets",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="A value, such as slo.availability=99.95.",
-        ),
-        click.option(
-            "--values", "value_files", multiple=True, metavar="FILE", help="A YAML file of values."
-        ),
-        click.option(
-            "--profile",
-            type=click.Choice(["default", "full"]),
-            default="default",
-            show_default=True,
-            help="How many alerts.",
-        ),
-    ):
-        made = option(made)
-    return made  # type: ignore[no-any-return]
+    profile = click.option(
+        "--profile",
+        type=click.Choice(["default", "full"]),
+        default="default",
+        show_default=True,
+        help="How many alerts.",
+    )
+    made: Callable[..., Any] = profile(valued(function))
+    return made
 
 
 @click.group()
@@ -273,3 +253,31 @@ def test(profile: Profile, values: Values, promtool: str) -> None:
         if said:
             click.echo(said)
     raise click.exceptions.Exit(int(ExitCode.FINDINGS if failed else ExitCode.OK))
+
+
+@alerts.command()
+@click.argument("name", metavar="[ALERT]", default="")
+@click.option(
+    "--dir",
+    "folder",
+    metavar="DIR",
+    default="",
+    help="Write all pages there instead, for a web server or a wiki; see runbooks.base.",
+)
+def runbook(name: str, folder: str) -> None:
+    """Print the runbook of an alert; without a name, list them.
+
+    \b
+    egops alerts runbook EnvoyProxyDisconnected
+    egops alerts runbook --dir public/runbooks
+    """
+    from egops.monitoring import shipped
+
+    if folder:
+        from egops.monitoring.render import write_runbooks
+
+        click.echo(f"wrote {write_runbooks(folder)} pages to {folder}", err=True)
+    elif name:
+        click.echo(shipped.runbook(name), nl=False)
+    else:
+        click.echo("\n".join(shipped.runbooks()))

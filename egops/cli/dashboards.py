@@ -15,6 +15,7 @@ from egops.cli.monitoring import (
     run_uninstall,
     run_verify,
     targeting,
+    valued,
     writing,
 )
 from egops.cli.options import DURATION, output_option
@@ -22,6 +23,7 @@ from egops.cli.options import DURATION, output_option
 if TYPE_CHECKING:
     from egops.gather import SourceOptions
     from egops.monitoring.targets.choice import TargetOptions
+    from egops.monitoring.values import Values
 
 _NAMES = click.argument("names", nargs=-1, metavar="[BOARD]...")
 
@@ -67,6 +69,7 @@ def list_(output: str) -> None:
 
 @dashboards.command()
 @_NAMES
+@valued
 @click.option(
     "--as-objects",
     "objects",
@@ -80,7 +83,9 @@ def list_(output: str) -> None:
 @click.option(
     "--label", default="grafana_dashboard=1", show_default=True, help="What selects them."
 )
-def render(names: tuple[str, ...], objects: str | None, target_namespace: str, label: str) -> None:
+def render(
+    names: tuple[str, ...], values: Values, objects: str | None, target_namespace: str, label: str
+) -> None:
     """Print boards as JSON, one or several, or as Kubernetes objects.
 
     \b
@@ -88,18 +93,27 @@ def render(names: tuple[str, ...], objects: str | None, target_namespace: str, l
     """
     from egops.monitoring.render import board_objects, board_text
 
+    base = values.text("runbooks.base")
     if objects:
-        click.echo(board_objects(names, objects, target_namespace, label), nl=False)
+        click.echo(
+            board_objects(names, objects, target_namespace, label, runbooks_at=base), nl=False
+        )
     else:
-        click.echo(board_text(names))
+        click.echo(board_text(names, runbooks_at=base))
 
 
 @dashboards.command()
 @_NAMES
+@valued
 @targeting("dashboards")
 @writing
 def install(
-    names: tuple[str, ...], target: TargetOptions, dry_run: bool, overwrite: bool, yes: bool
+    names: tuple[str, ...],
+    values: Values,
+    target: TargetOptions,
+    dry_run: bool,
+    overwrite: bool,
+    yes: bool,
 ) -> None:
     """Install boards; what is equal stays, what is not ours is refused with the reason.
 
@@ -109,14 +123,16 @@ def install(
     """
     from egops.monitoring.install import boards_content
 
-    run_install(boards_content(names), target, dry_run=dry_run, overwrite=overwrite, yes=yes)
+    content = boards_content(names, runbooks_at=values.text("runbooks.base"))
+    run_install(content, target, dry_run=dry_run, overwrite=overwrite, yes=yes)
 
 
 @dashboards.command()
 @_NAMES
+@valued
 @targeting("dashboards")
 @output_option("text", "json")
-def diff(names: tuple[str, ...], target: TargetOptions, output: str) -> None:
+def diff(names: tuple[str, ...], values: Values, target: TargetOptions, output: str) -> None:
     """Show how installed boards differ from ours; exit with 1 if they do.
 
     \b
@@ -124,7 +140,7 @@ def diff(names: tuple[str, ...], target: TargetOptions, output: str) -> None:
     """
     from egops.monitoring.install import boards_content
 
-    run_diff(boards_content(names), target, output)
+    run_diff(boards_content(names, runbooks_at=values.text("runbooks.base")), target, output)
 
 
 @dashboards.command()

@@ -94,6 +94,18 @@ _FOR_ALERTS = (
     ),
     click.option("--folder-uid", metavar="UID", default="", help="Likewise: its folder."),
 )
+_VALUES = (
+    click.option(
+        "--values", "value_files", multiple=True, metavar="FILE", help="A YAML file of values."
+    ),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A value, such as slo.availability=99.95 or runbooks.base=URL.",
+    ),
+)
 _CLUSTER_NAMES = ("kubeconfig", "context", "as_user", "as_groups", "request_timeout")
 _PROMETHEUS_NAMES = (
     "prometheus", "prometheus_token", "prometheus_user", "prometheus_ca", "prometheus_headers",
@@ -130,6 +142,19 @@ def asking(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, source=source, **kwargs)
 
     made: Callable[..., Any] = _give(update_wrapper(collect, function), (*_PROMETHEUS, *_CLUSTER))
+    return made
+
+
+def valued(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--values` and `--set`, as `values`."""
+
+    def collect(*args: Any, **kwargs: Any) -> Any:
+        from egops.monitoring.value_files import read_values
+
+        files, sets = kwargs.pop("value_files"), kwargs.pop("sets")
+        return function(*args, values=read_values(files, sets), **kwargs)
+
+    made: Callable[..., Any] = _give(update_wrapper(collect, function), _VALUES)
     return made
 
 

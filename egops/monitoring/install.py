@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError, InputError
+from egops.monitoring.runbook import RUNBOOKS
 from egops.monitoring.targets import Content
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ class RefusedError(EgopsError):
     exit_code = InputError.exit_code
 
 
-def boards_content(names: tuple[str, ...]) -> Content:
+def boards_content(names: tuple[str, ...], *, runbooks_at: str = RUNBOOKS) -> Content:
     """Return the boards of these names, or all, as content."""
     from egops.monitoring.shipped import boards  # noqa: PLC0415 - reads files
 
-    return Content("dashboards", boards=boards(names), partial=bool(names))
+    chosen = boards(names, runbooks_at=runbooks_at)
+    return Content("dashboards", boards=chosen, partial=bool(names))
 
 
 def alerts_content(values: Values, profile: Profile) -> Content:

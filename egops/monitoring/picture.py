@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from egops.errors import EgopsError, InputError, UnreachableError
 from egops.monitoring.promql import expand
 from egops.monitoring.questions import variables
-from egops.monitoring.shipped import boards
+from egops.monitoring.shipped import boards, runbooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from egops.monitoring.prometheus import Prometheus, Series
 
@@ -50,7 +50,7 @@ class PanelPicture:
     lines: tuple[Line, ...]
     columns: Mapping[str, str]
     no_value: str
-    runbook: str
+    runbook: str  # the name of the alert
     content: str = ""
     error: str = ""
 
@@ -82,6 +82,7 @@ class Picture:
     start: float
     end: float
     rows: tuple[tuple[str, tuple[PanelPicture, ...]], ...]
+    runbooks: Mapping[str, str] = field(default_factory=dict)  # Markdown, by alert, as linked
 
 
 def read_board(
@@ -113,7 +114,15 @@ def read_board(
         start=now - seconds,
         end=now,
         rows=tuple((title, tuple(panels)) for title, panels in rows),
+        runbooks=_linked([panel for _, panels in rows for panel in panels]),
     )
+
+
+def _linked(panels: Sequence[PanelPicture]) -> dict[str, str]:
+    pages = runbooks()
+    return {
+        alert: pages[alert] for alert in sorted({panel.runbook for panel in panels} & set(pages))
+    }
 
 
 @dataclass
@@ -182,7 +191,7 @@ def _picture(panel: dict[str, Any], lines: tuple[Line, ...], error: str) -> Pane
         lines=lines,
         columns=_renamed(panel),
         no_value=defaults.get("noValue") or "no data",
-        runbook=links[0]["url"] if links else "",
+        runbook=links[0]["url"].rpartition("/")[2].removesuffix(".md") if links else "",
         content=(panel.get("options") or {}).get("content", ""),
         error=error,
     )

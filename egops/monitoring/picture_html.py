@@ -57,6 +57,9 @@ ul.legend i{display:inline-block;width:10px;height:3px;margin-right:5px;vertical
 .bar{display:grid;grid-template-columns:minmax(90px,40%) 1fr 70px;gap:6px;font-size:12px;
 align-items:center;margin:3px 0}
 .bar b{height:12px;border-radius:2px}
+details{margin:4px 0}summary{cursor:pointer;font-weight:600}
+details pre{white-space:pre-wrap;font-size:12px;margin:6px 0 2px}
+details:target{border-color:#3274d9}
 @media (max-width:1000px){.row{display:block}.card{margin-bottom:8px}}
 """
 
@@ -70,8 +73,18 @@ def to_html(picture: Picture) -> str:
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(picture.title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><header><h1>{escape(picture.title)}</h1>"
-        f"<p>{escape(picture.description)}</p><p>{escape(span)}</p></header>{rows}</body></html>\n"
+        f"<p>{escape(picture.description)}</p><p>{escape(span)}</p></header>{rows}{_runbooks(picture)}</body></html>\n"
     )
+
+
+def _runbooks(picture: Picture) -> str:
+    """Return the pages that the panels link to, so that they can be read where the picture is."""
+    pages = "".join(
+        f'<details class="card" id="{escape(alert)}"><summary>{escape(alert)}</summary>'
+        f"<pre>{escape(text.partition(chr(10))[2].strip())}</pre></details>"
+        for alert, text in picture.runbooks.items()
+    )
+    return f"<h2>Runbooks</h2>{pages}" if pages else ""
 
 
 def _clock(seconds: float) -> str:
@@ -84,7 +97,8 @@ def _row(picture: Picture, title: str, panels: Sequence[PanelPicture]) -> str:
 
 
 def _card(picture: Picture, panel: PanelPicture) -> str:
-    link = f'<a href="{escape(panel.runbook)}">runbook</a>' if panel.runbook else ""
+    known = panel.runbook in picture.runbooks
+    link = f'<a href="#{escape(panel.runbook)}">runbook</a>' if known else ""
     why = "" if panel.kind == "text" else f'<p class="why">{_prose(panel.description)}</p>'
     return (
         f'<section class="card" style="grid-column:span {panel.place[2]}">'

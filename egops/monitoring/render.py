@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egops.errors import InputError
+from egops.errors import AccessError, InputError
 from egops.monitoring.rulefile import rule_file, to_yaml
 from egops.monitoring.rules import rule_groups
-from egops.monitoring.shipped import boards
+from egops.monitoring.runbook import RUNBOOKS
+from egops.monitoring.shipped import boards, runbooks
 from egops.monitoring.targets import FOLDER, ownership, pretty
 
 if TYPE_CHECKING:
@@ -18,18 +20,25 @@ if TYPE_CHECKING:
     from egops.monitoring.values import Values
 
 
-def board_text(names: tuple[str, ...]) -> str:
+def board_text(names: tuple[str, ...], *, runbooks_at: str = RUNBOOKS) -> str:
     """Return one board as Grafana's JSON, several as a list."""
-    chosen = list(boards(names).values())
+    chosen = list(boards(names, runbooks_at=runbooks_at).values())
     return pretty(chosen[0]) if len(chosen) == 1 else json.dumps(chosen, indent=2, sort_keys=True)
 
 
-def board_objects(names: tuple[str, ...], kind: str, namespace: str, label: str) -> str:
+def board_objects(
+    names: tuple[str, ...],
+    kind: str,
+    namespace: str,
+    label: str,
+    *,
+    runbooks_at: str = RUNBOOKS,
+) -> str:
     """Return ConfigMaps or GrafanaDashboards as a stream of YAML documents."""
     labels = _labels([label])
     documents = []
     body: dict[str, Any]
-    for name, board in boards(names).items():
+    for name, board in boards(names, runbooks_at=runbooks_at).items():
         file = f"egops-{name}.json"
         if kind == "sidecar":
             head, extra = ("v1", "ConfigMap"), labels
@@ -58,6 +67,21 @@ def rule_object(
     body = {"spec": {"groups": rule_groups(values, profile=profile)}}
     extra = _labels(labels)
     return to_yaml(_object(head, "egops-envoy-gateway", namespace, "alerts", body, extra))
+
+
+def write_runbooks(folder: str) -> int:
+    """Write the runbook pages into a folder, made if it is missing; return how many.
+
+    Raises AccessError when that is not possible.
+    """
+    pages = runbooks()
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for alert, text in pages.items():
+            (Path(folder) / f"{alert}.md").write_text(text, "utf-8")
+    except OSError as exc:
+        raise AccessError(f"cannot write to {folder}: {exc.strerror}") from None
+    return len(pages)
 
 
 def _object(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from egops.monitoring.catalogue import Alert, Record
 from egops.monitoring.catalogue.registry import GROUPS
-from egops.monitoring.runbook import runbook_url
+from egops.monitoring.runbook import runbook_command, runbook_url
 
 if TYPE_CHECKING:
     from egops.monitoring.catalogue import Group
@@ -71,6 +71,7 @@ def _alert(rule: Alert, values: Values) -> dict[str, Any]:
         "annotations": {
             "summary": rule.summary,
             "description": fill(rule.description, values),
-            "runbook_url": runbook_url(rule.name, base=values.text("runbooks")),
+            "runbook": runbook_command(rule.name),
+            "runbook_url": runbook_url(rule.name, base=values.text("runbooks.base")),
         },
     }

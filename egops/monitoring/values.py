@@ -73,7 +73,9 @@ def _matchers(value: Any) -> str:
     return f'is not a list of label matchers such as cluster="a": {wrong[0]!r}' if wrong else ""
 
 
-def _url(value: Any) -> str:
+def _base(value: Any) -> str:
+    if value == RUNBOOKS:
+        return ""
     sound = isinstance(value, str) and re.fullmatch(r"https?://[^\s\"<>]+", value)
     return "" if sound else f"is not a URL: {value!r}"
 
@@ -84,6 +86,11 @@ SETTINGS: dict[str, Setting] = {
     ),
     "slo.fast_burn": Setting(14.4, "burn rate over 1h and 5m that pages", _number(0, 10000)),
     "slo.slow_burn": Setting(6, "burn rate over 6h and 30m that warns", _number(0, 10000)),
+    "slo.min_errors": Setting(
+        10,
+        "failed requests in 1h (fast) or 6h (slow) below which no burn alerts",
+        _number(0, 1e9, exclusive=False),
+    ),
     "panic.window": Setting("10m", "how long a recovered panic is reported", _duration),
     "panic.loop": Setting(5, "panics in the window above which it is a loop", _number(0, 10000)),
     "restarts.window": Setting("15m", "window in which restarts are counted", _duration),
@@ -107,7 +114,9 @@ SETTINGS: dict[str, Setting] = {
         _pattern,
     ),
     "match": Setting("", 'label matchers added to every selector, such as cluster="a"', _matchers),
-    "runbooks": Setting(RUNBOOKS, "where the runbook pages are", _url),
+    "runbooks.base": Setting(
+        RUNBOOKS, "where your team can open the runbook pages (URL of their folder)", _base
+    ),
 }
 
 

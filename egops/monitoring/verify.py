@@ -105,7 +105,8 @@ class Verifier:
         return Verified(question, verdict, reason=reason, fix=fix)
 
     def _silent(self, question: Question) -> str:
-        ranges = windows(question.expr)
+        # a range without a sample is of a series that is not born, of which nothing is to be said
+        ranges = [one for one in windows(question.expr) if self._count(f"count_over_time({one})")]
         if ranges and not any(self._count(f"count_over_time({one}) > 1") for one in ranges):
             return "there are series, but not yet two samples in the window"
         if has_condition(question.expr):

@@ -109,6 +109,32 @@ def test_wrong_input_is_one_line_and_exit_code_2(arguments: tuple[str, ...], sai
     assert "Traceback" not in ran.stderr
 
 
+def test_a_runbook_is_printed_by_the_name_of_its_alert(tmp_path: Path) -> None:
+    listed = run("alerts", "runbook")
+    page = run("alerts", "runbook", "envoyproxydisconnected")
+    wrong = run("alerts", "runbook", "EnvoyProxyDisconected")
+    written = run("alerts", "runbook", "--dir", str(tmp_path / "pages"))
+
+    assert len(listed.stdout.splitlines()) == 32
+    assert page.stdout.startswith("# EnvoyProxyDisconnected\n")
+    assert wrong.exit_code == 2
+    assert "did you mean EnvoyProxyDisconnected?" in wrong.stderr
+    assert written.exit_code == 0
+    assert (tmp_path / "pages" / "EnvoyProxyDisconnected.md").read_text("utf-8") == page.stdout
+
+
+def test_the_place_of_the_runbooks_reaches_boards_and_alerts() -> None:
+    where = ("--set", "runbooks.base=https://wiki.example/runbooks")
+
+    board = json.loads(run("dashboards", "render", "xds", *where).stdout)
+    rules = run("alerts", "render", *where).stdout
+
+    assert "https://wiki.example/runbooks" in {
+        variable.get("query") for variable in board["templating"]["list"]
+    }
+    assert "runbook_url: https://wiki.example/runbooks/EnvoyProxyDisconnected.md" in rules
+
+
 def test_without_a_cluster_auto_says_what_is_missing() -> None:
     ran = run("dashboards", "install")
 

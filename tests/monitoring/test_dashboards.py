@@ -15,6 +15,7 @@ import yaml
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from egops.monitoring.catalogue.registry import ALERTS
+from egops.monitoring.shipped import boards
 from tests.monitoring import lint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +125,20 @@ def test_runbook_links_lead_to_pages_that_exist(name: str) -> None:
     for link in links:
         alert = link.rpartition("/")[2].removesuffix(".md")
         assert alert in ALERTS
+        assert link == f"${{runbooks:raw}}/{alert}.md"
         assert (ROOT / "docs" / "runbooks" / f"{alert}.md").is_file()
+
+
+def test_the_value_of_where_the_runbooks_are_reaches_every_board() -> None:
+    given = boards(runbooks_at="https://wiki.example/runbooks")
+
+    assert set(given) == set(BOARDS)
+    for name, board in given.items():
+        variable = lint.variables(board)["runbooks"]
+        assert variable["type"] == "textbox"
+        assert variable["query"] == "https://wiki.example/runbooks"
+        assert variable["current"]["value"] == "https://wiki.example/runbooks"
+        assert lint.variables(load(name))["runbooks"]["current"]["value"] == "docs/runbooks"
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -80,6 +80,22 @@ def test_a_counter_that_was_never_born_is_quiet_and_says_with_what_it_is_born() 
     assert "born with the first recovered panic" in found.reason
 
 
+def test_one_sample_in_the_window_is_told() -> None:
+    ranged = "ratelimit_service_total_requests[5m]"
+    asked = Counts({"ratelimit_service_total_requests": 1, f"count_over_time({ranged})": 1})
+    found = verdict(f"rate({ranged}) > 0", asked)
+
+    assert found.reason == "there are series, but not yet two samples in the window"
+
+
+def test_a_counter_that_is_not_born_does_not_make_the_other_half_young() -> None:
+    half = 'ratelimit_service_should_rate_limit_error{err_type="redis_error"}[5m]'
+    asked = Counts({"ratelimit_redis_pool_cx_active": 1, "ratelimit_go_numGoroutine": 1})
+    found = verdict(f"rate({half}) > 0 or ratelimit_redis_pool_cx_active == 0", asked, alert=True)
+
+    assert (found.verdict, found.reason) == (Verdict.QUIET, "its condition is not met")
+
+
 def test_a_release_that_lacks_the_metric_is_named() -> None:
     found = verdict("sum(xds_nack_total)", Counts(UP), known_facts=Facts(version=(1, 3, 0)))
 

@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
-from egops.monitoring.runbook import RUNBOOKS
+from egops.monitoring.runbook import RUNBOOKS, RUNBOOKS_VARIABLE, runbook_command, runbook_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,8 @@ GRID_WIDTH = 24
 
 # one regular expression for all: a series without the label never leaves a panel empty
 GATEWAY_LABEL = "gateway_envoyproxy_io_owning_gateway_name"
+
+_BASE = f"${{{RUNBOOKS_VARIABLE}:raw}}"
 
 Steps = list[tuple[float | None, str]]
 
@@ -163,7 +165,7 @@ class Board:
             .refresh("1m")
             .links(_links())
             .annotations([_annotation(annotation) for annotation in self.annotations])
-            .variables([_datasource(), *(_variable(variable) for variable in self.variables)])
+            .variables([_datasource(), *map(_variable, self.variables), _runbooks()])
         )
         number = bottom = 0
         places: list[model.GridPos] = []
@@ -208,16 +210,28 @@ def _links() -> list[Any]:
     runbooks = (
         build.DashboardLink("Runbooks")
         .type(model.DashboardLinkType.LINK)
-        .url(RUNBOOKS)
+        .url(_BASE)
         .icon("doc")
         .target_blank(True)
-        .tooltip("What each alert means and what to do about it")
+        .tooltip("What each alert means; `egops alerts runbook` prints the same pages")
     )
     return [others, runbooks]
 
 
 def _datasource() -> build.DatasourceVariable:
     return build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def _runbooks() -> build.TextBoxVariable:
+    chosen = model.VariableOption(selected=True, text=RUNBOOKS, value=RUNBOOKS)
+    return (
+        build.TextBoxVariable(RUNBOOKS_VARIABLE)
+        .label("Runbooks at")
+        .description("Where your team serves the runbook pages; `egops alerts runbook` prints them")
+        .default_value(RUNBOOKS)
+        .current(chosen)
+        .options([chosen])
+    )
 
 
 def _variable(variable: Variable) -> build.QueryVariable:
@@ -274,8 +288,8 @@ def _panel(panel: Panel, number: int) -> Any:
 
 
 def _runbook(alert: str) -> build.DashboardLink:
-    link = build.DashboardLink(f"Runbook: {alert}").type(model.DashboardLinkType.LINK)
-    return link.url(f"{RUNBOOKS}/{alert}.md").target_blank(True)
+    link = build.DashboardLink(runbook_command(alert)).type(model.DashboardLinkType.LINK)
+    return link.url(runbook_url(alert, base=_BASE)).target_blank(True)
 
 
 def _thresholds(steps: Steps) -> build.ThresholdsConfig:

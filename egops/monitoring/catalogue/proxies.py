@@ -33,11 +33,26 @@ def _burn(window: str) -> Record:
     )
 
 
-def _both(long: str, short: str, factor: str) -> str:
+def _failed(window: str) -> Record:
+    return Record(
+        name=f"gateway:envoy_http_downstream_rq_5xx:increase{window}",
+        expr=(
+            f"sum by ({GATEWAY}) (increase(envoy_http_downstream_rq_xx"
+            f'{{envoy_response_code_class="5",{_HTTP}}}[{window}]))'
+        ),
+    )
+
+
+def _burning(long: str, short: str, factor: str) -> str:
+    """Return an expression for "both windows burn too fast, and it is more than a few requests".
+
+    At night three requests of four may fail and mean nothing: what counts is how many users saw it.
+    """
     terms = [
         f"(gateway:envoy_http_error_budget:burn_rate{window} > <{factor}>)"
         for window in (long, short)
     ]
+    terms.append(f"(gateway:envoy_http_downstream_rq_5xx:increase{long} >= <slo.min_errors>)")
     return "\nand\n".join(terms)
 
 
@@ -46,9 +61,10 @@ SLO = Group(
     rules=(
         *(_ratio(window) for window in WINDOWS),
         *(_burn(window) for window in WINDOWS),
+        *(_failed(window) for window in ("1h", "6h")),
         Alert(
             name="EnvoyProxyErrorBudgetBurnFast",
-            expr=_both("1h", "5m", "slo.fast_burn"),
+            expr=_burning("1h", "5m", "slo.fast_burn"),
             hold="2m",
             severity="critical",
             summary="Users get errors at a rate that spends the error budget in two days",
@@ -63,7 +79,7 @@ SLO = Group(
         ),
         Alert(
             name="EnvoyProxyErrorBudgetBurnSlow",
-            expr=_both("6h", "30m", "slo.slow_burn"),
+            expr=_burning("6h", "30m", "slo.slow_burn"),
             hold="15m",
             severity="warning",
             summary="Users get errors at a rate that spends the error budget in five days",
