@@ -5,8 +5,11 @@ Objects of ours carry the label `app.kubernetes.io/managed-by: egops`; nothing e
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from egops.gather.kubeconfig import Connection
 
 MANAGER = "egops"
+MERGE_PATCH = "application/merge-patch+json"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 Object = dict[str, Any]
 
@@ -58,6 +62,26 @@ class Cluster(Protocol):
         """Delete an object of ours, if it still is the one that was read."""
 
 
+class Editor(Cluster, Protocol):
+    """A cluster whose objects are changed in part, each against the version that was read."""
+
+    def create(self, api: Api, thing: Object, *, dry_run: bool = False) -> Object:
+        """Create an object, or raise ConflictError if it exists; reviews are created too."""
+
+    def merge(self, api: Api, ref: ObjectName, patch: Object, *, dry_run: bool = False) -> Object:
+        """Merge a patch into an object; `metadata.resourceVersion` in it guards the write."""
+
+    def time(self) -> datetime:
+        """Return the API server's time, the clock by which certificates are judged."""
+
+
+class ObjectName(NamedTuple):
+    """Namespace (empty for what has none) and name of an object."""
+
+    namespace: str
+    name: str
+
+
 def is_ours(thing: Object) -> bool:
     """Return whether egops made the object."""
     labels = (thing.get("metadata") or {}).get("labels") or {}
@@ -74,6 +98,7 @@ class KubernetesCluster:
         self._connection = connection
         self._seconds = seconds
         self._calls = Calls()
+        self._ahead: timedelta | None = None  # by how much the API server's clock is ahead of ours
 
     def find(self, api: Api, namespace: str, name: str) -> Object | None:
         """Return an object, or None if it or its kind does not exist."""
@@ -123,6 +148,37 @@ class KubernetesCluster:
         if status != 404:
             self._checked(status, body, f"delete {api.kind} {meta['name']}")
 
+    def create(self, api: Api, thing: Object, *, dry_run: bool = False) -> Object:
+        """Create an object and return what became of it.
+
+        Raises:
+            ConflictError: an object of this name exists.
+        """
+        meta = thing.get("metadata") or {}
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        path = api.path(meta.get("namespace", ""))
+        status, body = self._request("POST", path, query, body=orjson.dumps(thing))
+        name = f"{api.kind} {meta.get('name', '')}".strip()
+        return _object(self._checked(status, body, f"create {name}"))
+
+    def merge(self, api: Api, ref: ObjectName, patch: Object, *, dry_run: bool = False) -> Object:
+        """Merge a patch into an object and return it; what the patch does not name stays.
+
+        Raises:
+            ConflictError: the patch has a `metadata.resourceVersion`, and the object another one.
+        """
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        status, body = self._request(
+            "PATCH", api.path(*ref), query, body=orjson.dumps(patch), media=MERGE_PATCH
+        )
+        return _object(self._checked(status, body, f"change {api.kind} {ref.name}"))
+
+    def time(self) -> datetime:
+        """Return the API server's time, from the Date header of its answers."""
+        if self._ahead is None:
+            self._request("GET", "/version")
+        return datetime.now(UTC) + (self._ahead or timedelta())
+
     def _request(
         self,
         verb: str,
@@ -140,6 +196,9 @@ class KubernetesCluster:
             answer = self._connection.pool.request(
                 verb, url, body=body, headers=headers, timeout=self._seconds, retries=False
             )
+        if date := answer.headers.get("date"):
+            with suppress(ValueError, TypeError):
+                self._ahead = parsedate_to_datetime(date) - datetime.now(UTC)
         return answer.status, answer.data
 
     def _checked(self, status: int, body: bytes, doing: str) -> bytes:

@@ -8,30 +8,20 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from egops.errors import EgopsError, InputError, UnreachableError
-from egops.gather.portforward import CHANNELS, DATA, ERROR, frame
 from egops.prove import Answer, client_context, read_answer, server_name, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from egops.gather import SourceOptions
+    from egops.gather.tunnel import Stream
     from egops.snapshot import Proxy
     from egops.xds.match_request import Request
     from egops.xds.walk import Verdict
-
-
-class Stream(Protocol):
-    """As much of a socket as a request needs."""
-
-    def sendall(self, data: bytes, /) -> None:
-        """Send all of the bytes."""
-
-    def recv(self, size: int, /) -> bytes:
-        """Return the next bytes; none at the end."""
 
 
 def send(source: SourceOptions, proxy: Proxy, verdict: Verdict) -> dict[str, Any]:
@@ -100,39 +90,15 @@ def _stream(source: SourceOptions, proxy: Proxy, port: int) -> Iterator[Stream]:
 
 @contextlib.contextmanager
 def _tunnel(source: SourceOptions, proxy: Proxy, port: int) -> Iterator[Stream]:
-    from egops.gather.api import Api, pod_path  # noqa: PLC0415 - loads the Kubernetes client
+    from egops.gather.api import Api  # noqa: PLC0415 - loads the Kubernetes client
     from egops.gather.http import Calls  # noqa: PLC0415 - as above
     from egops.gather.kubeconfig import connect  # noqa: PLC0415 - as above
+    from egops.gather.tunnel import tunnel  # noqa: PLC0415 - as above
 
     assert proxy.pod is not None
     api = Api(connect(source), Calls(), source.request_timeout)
-    path = pod_path(proxy.pod.namespace, proxy.pod.name, "portforward")
-    with api.websocket(path, (("ports", str(port)),), CHANNELS) as opened:
-        opened.settimeout(source.request_timeout)
-        yield _Tunnel(opened, port)
-
-
-class _Tunnel:
-    def __init__(self, opened: Any, port: int) -> None:
-        self._opened = opened
-        self._port = port
-        self._fresh = {DATA, ERROR}  # channels that have not told their port yet
-
-    def sendall(self, data: bytes) -> None:
-        self._opened.send_binary(bytes([DATA]) + data)
-
-    def recv(self, _size: int) -> bytes:
-        while (message := frame(self._opened)) is not None:
-            channel, data = message
-            if channel in self._fresh:
-                self._fresh.discard(channel)
-                data = data[2:]
-            if data and channel == ERROR:
-                said = data.decode("utf-8", "replace").strip()
-                raise UnreachableError(f"port {self._port} of the pod: {said}")
-            if data and channel == DATA:
-                return data
-        return b""
+    with tunnel(api, proxy.pod.namespace, proxy.pod.name, port) as opened:
+        yield opened
 
 
 class _Tls:
