@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
+from egops.handshakes import Handshake, read
 from egops.xds.admin import Certificates, ClusterStatuses, ServerInfo, Stats
 from egops.xds.config_dump import ConfigDump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 Path = tuple[str | int, ...]
 """Where in an object: `("spec", "rules", 0, "backendRefs", 1, "name")`."""
@@ -233,6 +234,11 @@ class Probe(Enum):
     METRICS_AGAIN = "/metrics (again)"
     EG_CONFIG_DUMP = "/api/config_dump?resource=all"
     EG_LOG = "log of container envoy-gateway"
+    TLS = "TLS handshakes of Envoy Gateway"
+    # of each pod of the rate limit service
+    RATE_LIMIT_TLS = "TLS handshake of the rate limit service"
+    # of each server that was named
+    SERVER_TLS = "TLS handshake"
     # of the API server
     KUBERNETES_VERSION = "/version"
     # of a Prometheus, if one is given or found
@@ -262,8 +268,9 @@ PROXY_PROBES = frozenset(
     }
 )
 CONTROL_PLANE_PROBES = frozenset(
-    {Probe.METRICS, Probe.METRICS_AGAIN, Probe.EG_CONFIG_DUMP, Probe.EG_LOG}
+    {Probe.METRICS, Probe.METRICS_AGAIN, Probe.EG_CONFIG_DUMP, Probe.EG_LOG, Probe.TLS}
 )
+TLS_PROBES = (Probe.TLS, Probe.RATE_LIMIT_TLS, Probe.SERVER_TLS)
 
 
 @dataclass(frozen=True)
@@ -278,6 +285,12 @@ class Answers:
     def has(self, probe: Probe) -> bool:
         """Return whether the probe was answered."""
         return probe in self.documents
+
+    @cached_property
+    def handshakes(self) -> tuple[Handshake, ...]:
+        """Return the TLS handshakes, of each port that was tried; none if none was."""
+        found = next((probe for probe in TLS_PROBES if probe in self.documents), None)
+        return read(self.documents[found]) if found else ()
 
 
 @dataclass(frozen=True)
@@ -363,6 +376,27 @@ class ControlPlane(Answers):
 
 
 @dataclass(frozen=True)
+class RateLimitServer(Answers):
+    """One pod of the rate limit service."""
+
+
+@dataclass(frozen=True)
+class Server(Answers):
+    """A TLS server that the user named, or that an object names: `host:port`."""
+
+    users: tuple[str, ...] = ()  # the objects that name it
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """When the end of a certificate alarms: time before it, or a share of the lifetime."""
+
+    warn: timedelta | float
+    critical: timedelta | float
+    is_chosen: bool = False  # by the user, who gets exactly that
+
+
+@dataclass(frozen=True)
 class Broken:
     """A part of the input that could not be read: where, and why. The rest is judged."""
 
@@ -378,6 +412,7 @@ class SourceType(Enum):
     FILES = "files"
     ENVOY = "envoy"
     BUNDLE = "bundle"
+    SERVER = "server"
 
 
 @dataclass(frozen=True)
@@ -421,6 +456,8 @@ class Snapshot:
     )  # only the objects of `--namespace`: the rest is forbidden
     proxies: tuple[Proxy, ...] = ()
     control_planes: tuple[ControlPlane, ...] = ()
+    rate_limit_servers: tuple[RateLimitServer, ...] = ()
+    servers: tuple[Server, ...] = ()
     unprobed: Mapping[Probe, str] = field(default_factory=dict)  # probes asked of nobody, and why
     broken: tuple[Broken, ...] = ()
     notes: tuple[str, ...] = ()  # what was left out: "3 of 13 proxies not read (--max-pods)"
@@ -429,6 +466,8 @@ class Snapshot:
     strict: bool = False  # no settle time
     timed_out: bool = False  # `--timeout` ran out; `unread` and failures say what is missing
     prometheus: Mapping[str, Any] = field(default_factory=dict, repr=False)  # query -> answer
+    expiry: Expiry | None = None  # None: each rule's own
+    clock_ahead: float = 0.0  # seconds: this machine's clock before that of the API server
     upgrade: Upgrade | None = None  # what `upgrade-check` was asked about
     before: Snapshot | None = None  # the same installation before an upgrade
     predicted: tuple[Any, ...] | None = None  # the findings of upgrade rules on `before`

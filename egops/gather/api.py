@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -53,6 +55,7 @@ class Api:
         self.seconds = seconds
         self.answered = False  # has it said anything that an API server says?
         self.requests = 0
+        self.clock_ahead = 0.0  # seconds: this machine's clock before the server's
 
     def get(self, path: str, query: Query = (), accept: str = JSON) -> bytes:
         """Return the body of a successful answer. Told to wait, it waits (not for ever).
@@ -79,6 +82,7 @@ class Api:
         """Return the answer, or None if a connection kept open was closed under us."""
         url = self.url(path, query)
         self.requests += 1
+        sent = time.time()
         try:
             answer = fetch(
                 self.connection.pool, url, self.calls, self.seconds, self.connection.headers(accept)
@@ -89,6 +93,8 @@ class Api:
             if last or not self.answered:
                 raise
             return None
+        if not self.answered and (date := answer.headers.get("date")):
+            self.clock_ahead = ahead(date, sent, time.time())
         self.answered = self.answered or answer.body.lstrip()[:1] == b"{"
         return answer
 
@@ -250,6 +256,20 @@ def _proxy(config: Any) -> dict[str, Any]:
 def pause(told: str, attempt: int) -> float:
     """Return how long to wait: as `Retry-After` says in seconds, else a little more each time."""
     return float(told) if told.isdecimal() else 0.25 * 2**attempt
+
+
+def ahead(date: str, sent: float, received: float) -> float:
+    """Return how many seconds our clock is before one that said `Date` between two moments of ours.
+
+    The header has whole seconds, so less than two of them mean nothing.
+    """
+    try:
+        theirs = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return 0.0
+    if sent - 2 <= theirs <= received + 2:
+        return 0.0
+    return sent - theirs if theirs < sent else received - theirs
 
 
 _WHO = re.compile(r'User "([^"]+)" cannot (\w+) resource "([^"]+)"(?: in API group "([^"]*)")?')

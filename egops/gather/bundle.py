@@ -29,6 +29,7 @@ from egops.snapshot import (
     ControlPlane,
     Probe,
     Proxy,
+    RateLimitServer,
     Resource,
     Snapshot,
     Source,
@@ -85,7 +86,9 @@ def _write(snapshot: Snapshot, archive: zipfile.ZipFile) -> None:
             ]
         archive.writestr(f"objects/{kind.resource}.json", redacted(orjson.dumps(bodies)))
     pods = []
-    for number, answers in enumerate((*snapshot.proxies, *snapshot.control_planes)):
+    for number, answers in enumerate(
+        (*snapshot.proxies, *snapshot.control_planes, *snapshot.rate_limit_servers)
+    ):
         for probe in kept(answers):
             document = answers.documents[probe]
             clean = redacted_dump(document) if probe is Probe.CONFIG_DUMP else redacted(document)
@@ -109,6 +112,7 @@ def _write(snapshot: Snapshot, archive: zipfile.ZipFile) -> None:
         "kubernetesVersion": snapshot.kubernetes_version,
         "windowSeconds": snapshot.window_seconds,
         "timedOut": snapshot.timed_out,
+        "clockAhead": snapshot.clock_ahead,
         "broken": [[part.file, part.line, part.message] for part in snapshot.broken],
         "prometheus": dict(snapshot.prometheus),
     }
@@ -119,6 +123,7 @@ def _pod(answers: Answers) -> dict[str, Any]:
     return {
         "name": answers.name,
         "controlPlane": isinstance(answers, ControlPlane),
+        "rateLimit": isinstance(answers, RateLimitServer),
         "object": redacted_object(answers.pod) if answers.pod else None,
         "documents": [probe.name for probe in kept(answers)],
         "failures": {probe.name: why for probe, why in answers.failures.items()},
@@ -189,6 +194,7 @@ class _Reader:
             partly=_kinds(entries(manifest, "partly")),
             proxies=tuple(pod for pod in pods if isinstance(pod, Proxy)),
             control_planes=tuple(pod for pod in pods if isinstance(pod, ControlPlane)),
+            rate_limit_servers=tuple(pod for pod in pods if isinstance(pod, RateLimitServer)),
             unprobed=_by_probe(section(manifest, "unprobed")),
             broken=tuple(
                 Broken(str(file), int(line), str(message))
@@ -199,6 +205,7 @@ class _Reader:
             window_seconds=float(manifest["windowSeconds"]),
             strict=strict,
             timed_out=manifest["timedOut"] is True,
+            clock_ahead=float(manifest.get("clockAhead") or 0.0),
             prometheus=section(manifest, "prometheus"),
         )
 
@@ -207,7 +214,7 @@ class _Reader:
         bodies = orjson.loads(self._archive.read(name))
         return tuple(Resource(kind, body) for body in bodies if isinstance(body, dict))
 
-    def _answers(self, number: int, pod: dict[str, Any]) -> Proxy | ControlPlane:
+    def _answers(self, number: int, pod: dict[str, Any]) -> Proxy | ControlPlane | RateLimitServer:
         body = pod["object"]
         kind = BY_GROUP_KIND["", "Pod"]
         draft = Draft(str(pod["name"]), Resource(kind, body) if isinstance(body, dict) else None)
@@ -216,6 +223,8 @@ class _Reader:
             if name in Probe.__members__:
                 raw = self._archive.read(f"pods/{number}/{name.lower()}")
                 draft.keep(Probe[name], raw)
+        if pod.get("rateLimit"):
+            return draft.frozen(RateLimitServer, ())
         if pod["controlPlane"]:
             return draft.frozen(ControlPlane, ())
         return draft.frozen(Proxy, ())

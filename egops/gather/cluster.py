@@ -7,6 +7,7 @@ pods. What can't be read is a value with its reason; only a server that can't be
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError, TimeoutReached
@@ -147,7 +148,7 @@ class _Reading:
             TimeoutReached: nothing is.
         """
         late = "" if in_time else f"timed out after {self.source.timeout:g} s"
-        proxies, control_planes = self.pods.answers(late)
+        proxies, control_planes, rate_limit_servers = self.pods.answers(late)
         lists = self.lists
         if late and not (lists.found or lists.absent or proxies or control_planes):
             raise TimeoutReached(
@@ -157,6 +158,9 @@ class _Reading:
             )
         lists.settle(late)
         self.progress.done(OBJECTS, f"{sum(map(len, lists.found.values()))} objects")
+        if self.source.now is None:
+            # times in objects are of the cluster's clock: ages must not depend on this machine's
+            taken_at -= timedelta(seconds=self.api.clock_ahead)
         return Snapshot(
             taken_at=taken_at,
             source=Source(
@@ -168,6 +172,7 @@ class _Reading:
             partly=frozenset(lists.partly),
             proxies=proxies,
             control_planes=control_planes,
+            rate_limit_servers=rate_limit_servers,
             unprobed=self._all_unprobed(late),
             notes=self._notes(),
             kubernetes_version=self._version,
@@ -175,6 +180,7 @@ class _Reading:
             strict=self.source.strict,
             prometheus=self._prometheus.results if self._prometheus else {},
             timed_out=not in_time,
+            clock_ahead=self.api.clock_ahead,
         )
 
     def _all_unprobed(self, late: str) -> dict[Probe, str]:

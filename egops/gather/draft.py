@@ -10,6 +10,7 @@ import msgspec
 
 from egops.errors import EgopsError, InputError
 from egops.gather.asker import CutError, said_in
+from egops.handshakes import read
 from egops.snapshot import Answers, Probe
 from egops.xds.admin import Certificates, ClusterStatuses, ServerInfo, Stats
 from egops.xds.config_dump import ConfigDump
@@ -41,6 +42,9 @@ PARSED: dict[Probe, tuple[str, Callable[[bytes], Any]]] = {
     Probe.METRICS: ("metrics", Stats.parse_prometheus),
     Probe.METRICS_AGAIN: ("metrics_again", Stats.parse_prometheus),
     Probe.EG_CONFIG_DUMP: ("", _json),
+    Probe.TLS: ("handshakes", read),
+    Probe.RATE_LIMIT_TLS: ("handshakes", read),
+    Probe.SERVER_TLS: ("handshakes", read),
 }
 AGAIN = {Probe.STATS_AGAIN: Probe.STATS, Probe.METRICS_AGAIN: Probe.METRICS}
 

@@ -10,8 +10,9 @@ from egops.gatewayapi import fleet_key, is_proxy
 from egops.gather import controlplane, envoy
 from egops.gather.controlplane import GATEWAYS
 from egops.gather.draft import Draft
+from egops.gather.pod_tls import ENVOY_GATEWAY_PORTS, RATE_LIMIT_PORTS, Pairs, handshaker
 from egops.gather.portforward import Exec, PortForward
-from egops.snapshot import ControlPlane, Probe, Proxy, items, text
+from egops.snapshot import ControlPlane, Probe, Proxy, RateLimitServer, items, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 PROXY_LABELS = "app.kubernetes.io/managed-by=envoy-gateway,app.kubernetes.io/component=proxy"
 GATEWAY_LABELS = "control-plane=envoy-gateway"
+RATE_LIMIT = "ratelimit"
+RATE_LIMIT_LABELS = (
+    f"app.kubernetes.io/managed-by=envoy-gateway,app.kubernetes.io/component={RATE_LIMIT}"
+)
 
 
 class Pods:
@@ -42,9 +47,12 @@ class Pods:
         self._progress, self._workers = progress, workers
         self._of_proxy = envoy.wanted_of(wanted, source)
         self._of_gateway = controlplane.wanted_of(wanted, source)
+        self._of_rate_limit = wanted.probes & {Probe.RATE_LIMIT_TLS}
+        self._pairs = Pairs(api)
         self._lock = threading.Lock()
         self._proxies: list[Draft] = []
         self._gateways: list[Draft] = []
+        self._rate_limits: list[Draft] = []
         self._notes: list[str] = []
         self._settled = False  # do we know which pods there are?
         self.unprobed: dict[Probe, str] = {}
@@ -55,12 +63,20 @@ class Pods:
     @property
     def are_wanted(self) -> bool:
         """Return whether any pod is to be asked anything."""
-        return bool(self._of_proxy or self._of_gateway)
+        return bool(self._of_proxy or self._of_gateway or self._of_rate_limit)
+
+    @property
+    def _probes(self) -> tuple[Probe, ...]:
+        return (*self._of_proxy, *self._of_gateway, *self._of_rate_limit)
 
     @property
     def selectors(self) -> list[str]:
         """Return the labels of the pods to ask."""
-        return [PROXY_LABELS] * bool(self._of_proxy) + [GATEWAY_LABELS] * bool(self._of_gateway)
+        return (
+            [PROXY_LABELS] * bool(self._of_proxy)
+            + [GATEWAY_LABELS] * bool(self._of_gateway)
+            + [RATE_LIMIT_LABELS] * bool(self._of_rate_limit)
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,7 +87,7 @@ class Pods:
         """Say why no pod is asked: they could not be listed."""
         with self._lock:
             self._settled = True
-            self.unprobed |= dict.fromkeys((*self._of_proxy, *self._of_gateway), reason)
+            self.unprobed |= dict.fromkeys(self._probes, reason)
 
     def found(self, pods: Iterable[Resource]) -> None:
         """Queue the work for those of these pods that are ours."""
@@ -88,6 +104,8 @@ class Pods:
             self._notes = notes
             self._proxies = [_draft(pod) for pod in proxies] if self._of_proxy else []
             self._gateways = [_draft(pod) for pod in gateways] if self._of_gateway else []
+            if self._of_rate_limit:
+                self._rate_limits = [_draft(pod) for pod in pods if _is_rate_limit(pod)]
             if self._of_proxy and not proxies:
                 self.unprobed |= dict.fromkeys(self._of_proxy, self._no_proxy())
             if self._of_gateway and not gateways:
@@ -95,18 +113,25 @@ class Pods:
                 self.unprobed |= dict.fromkeys(self._of_gateway, reason)
         self._ask_proxies()
         self._ask_gateways()
+        self._ask_rate_limits()
 
-    def answers(self, late: str) -> tuple[tuple[Proxy, ...], tuple[ControlPlane, ...]]:
+    def answers(
+        self, late: str
+    ) -> tuple[tuple[Proxy, ...], tuple[ControlPlane, ...], tuple[RateLimitServer, ...]]:
         """Return what each pod said; what is missing failed with `late`."""
         with self._lock:
             if late and not self._settled:
-                self.unprobed |= dict.fromkeys((*self._of_proxy, *self._of_gateway), late)
+                self.unprobed |= dict.fromkeys(self._probes, late)
             for name, drafts in ((envoy.PROXIES, self._proxies), (GATEWAYS, self._gateways)):
                 if drafts:
                     self._progress.done(name, f"{len(drafts)} pods")
             return (
                 tuple(each.frozen(Proxy, self._of_proxy, late) for each in self._proxies),
                 tuple(each.frozen(ControlPlane, self._of_gateway, late) for each in self._gateways),
+                tuple(
+                    each.frozen(RateLimitServer, self._of_rate_limit, late)
+                    for each in self._rate_limits
+                ),
             )
 
     def _no_proxy(self) -> str:
@@ -179,10 +204,24 @@ class Pods:
                 works.append(controlplane.config_reader(draft, asker))
             if Probe.EG_LOG in self._of_gateway:
                 works.append(self._log_reader(draft, Probe.EG_LOG, "envoy-gateway"))
+            if Probe.TLS in self._of_gateway:
+                works.append(self._handshaker(draft, Probe.TLS, ENVOY_GATEWAY_PORTS))
         if works:
             self._progress.start(GATEWAYS, len(works))
         for work in works:
             self._workers.submit(partial(self._counted, work))
+
+    def _ask_rate_limits(self) -> None:
+        for draft in self._rate_limits:
+            if not self._is_down(draft, self._of_rate_limit):
+                work = self._handshaker(draft, Probe.RATE_LIMIT_TLS, RATE_LIMIT_PORTS)
+                self._workers.submit(work)
+
+    def _handshaker(self, draft: Draft, probe: Probe, ports: tuple[int, ...]) -> Callable[[], None]:
+        if self._source.via == "exec":
+            draft.fail([probe], "TLS handshakes need --via port-forward")
+            return lambda: None
+        return handshaker(self._api, draft, probe, ports, self._pairs)
 
     def _counted(self, work: Callable[[], None]) -> None:
         try:
@@ -216,6 +255,15 @@ def _is_leaving(pod: Resource) -> bool:
     return "deletionTimestamp" in pod.metadata or text(pod.status, "phase") in (
         "Succeeded",
         "Failed",  # evicted: it stays as a record, another one runs in its place
+    )
+
+
+def _is_rate_limit(pod: Resource) -> bool:
+    labels = pod.labels
+    return (
+        text(labels, "app.kubernetes.io/managed-by") == "envoy-gateway"
+        and text(labels, "app.kubernetes.io/component") == RATE_LIMIT
+        and not _is_leaving(pod)
     )
 
 

@@ -1,0 +1,98 @@
+"""TLS handshakes with the servers inside pods, through port-forwards.
+
+The client shows the pair of Secret `envoy`, as proxies do. Its key stays in memory: the Snapshot
+gets what the server showed, and whether it let us in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from typing import TYPE_CHECKING
+
+from egops.errors import EgopsError, InputError, UnreachableError
+from egops.gather.api import StatusError
+from egops.gather.asker import CutError, NoAnswerError
+from egops.gather.tls import ClientPair, shake
+from egops.gather.tunnel import tunnel
+from egops.handshakes import CLOSED, TIMEOUT, Handshake, written
+from egops.snapshot import section, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from egops.gather.api import Api
+    from egops.gather.draft import Draft
+    from egops.snapshot import Probe
+
+ENVOY_GATEWAY_PORTS = (18000, 18001, 18002, 9443)  # xDS, rate limit xDS, Wasm, webhook
+RATE_LIMIT_PORTS = (8081,)
+SERVER_NAME = "envoy-gateway"  # what proxies and the rate limit service ask for
+
+
+class Pairs:
+    """The proxies' certificate and key, read once for each namespace."""
+
+    def __init__(self, api: Api) -> None:
+        """Take the API server to ask."""
+        self._api = api
+        self._lock = threading.Lock()
+        self._found: dict[str, ClientPair | None] = {}
+
+    def of(self, namespace: str) -> ClientPair | None:
+        """Return the pair in Secret `envoy`; None if it can't be read or is no pair."""
+        with self._lock:
+            if namespace not in self._found:
+                self._found[namespace] = self._read(namespace)
+            return self._found[namespace]
+
+    def _read(self, namespace: str) -> ClientPair | None:
+        try:
+            secret = self._api.json(f"/api/v1/namespaces/{namespace}/secrets/envoy")
+            data = section(secret, "data")
+            pair = ClientPair(
+                base64.b64decode(text(data, "tls.crt"), validate=True),
+                base64.b64decode(text(data, "tls.key"), validate=True),
+            )
+        except CutError:
+            raise
+        except (EgopsError, binascii.Error, ValueError):
+            return None
+        return pair if pair.certificate and pair.key else None
+
+
+def handshaker(
+    api: Api, draft: Draft, probe: Probe, ports: Iterable[int], pairs: Pairs
+) -> Callable[[], None]:
+    """Return the work that shakes hands on each port of a pod."""
+
+    def work() -> None:
+        assert draft.pod is not None
+        try:
+            pair = pairs.of(draft.pod.namespace)
+            found = [_shake(api, draft, port, pair) for port in ports]
+        except StatusError as exc:  # not allowed, or the pod is gone: the same for every port
+            draft.fail([probe], exc.message)
+        else:
+            draft.keep(probe, written(found))
+
+    return work
+
+
+def _shake(api: Api, draft: Draft, port: int, pair: ClientPair | None) -> Handshake:
+    assert draft.pod is not None
+    namespace, name = draft.pod.namespace, draft.pod.name
+    options = {"seconds": api.seconds, "server_name": SERVER_NAME}
+    try:
+        with tunnel(api, namespace, name, port) as stream:
+            try:
+                return shake(stream, port, client=pair, **options)  # type: ignore[arg-type]
+            except InputError:  # the Secret holds no pair: a finding of its own
+                return shake(stream, port, **options)  # type: ignore[arg-type]
+    except (CutError, StatusError):
+        raise
+    except NoAnswerError as exc:
+        return Handshake(port, TIMEOUT, exc.message, SERVER_NAME)
+    except UnreachableError as exc:
+        return Handshake(port, CLOSED, exc.message, SERVER_NAME)

@@ -1,0 +1,135 @@
+"""Servers in pods are met through port-forwards, with the proxies' pair; its key goes nowhere."""
+
+from __future__ import annotations
+
+import base64
+import time
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from egops.gatewayapi import POD
+from egops.gather import Wanted, gather
+from egops.gather.api import ahead
+from egops.gather.bundle import pack, unpack
+from egops.handshakes import ACCEPTED, CLOSED, NOT_TLS, REFUSED
+from egops.snapshot import Probe, Snapshot
+from tests.gather.api_server import ApiServer, Request, api_server, named
+from tests.gather.pod_server import forward_to
+from tests.gather.test_pods import ROOT, SYSTEM, gateway
+from tests.gather.test_tls import asking, context, listening, speaking
+from tests.support.certificates import Authority
+
+CA = Authority("control plane")
+SECRET = f"/api/v1/namespaces/{SYSTEM}/secrets/envoy"
+
+
+def rate_limit(name: str) -> dict[str, Any]:
+    labels = {
+        "app.kubernetes.io/managed-by": "envoy-gateway",
+        "app.kubernetes.io/component": "ratelimit",
+    }
+    status = {"phase": "Running"}
+    return named(name, SYSTEM, metadata={"labels": labels}, status=status, spec={})
+
+
+def pair(issuer: Authority = CA) -> Any:
+    made = issuer.issue("*.envoy-gateway-system")
+    data = {"tls.crt": made.pem, "tls.key": made.key_pem}
+    body = {"data": {key: base64.b64encode(value).decode() for key, value in data.items()}}
+    return lambda request: request.json(body)
+
+
+def met(api: ApiServer, folder: Path, ports: dict[int, int], **options: Any) -> Snapshot:
+    api.objects[POD] = [gateway("eg-1"), rate_limit("limit-1")]
+    for pod in ("eg-1", "limit-1"):
+        api.handlers.setdefault(f"{ROOT}/{pod}/portforward", forward_to(ports))
+    wanted = Wanted(probes=frozenset({Probe.TLS, Probe.RATE_LIMIT_TLS}))
+    return gather(api.source(folder, **options), wanted)
+
+
+def test_ports_of_envoy_gateway_show_leaf_and_whether_the_proxies_pair_is_accepted(
+    tmp_path: Path,
+) -> None:
+    leaf = CA.issue("envoy-gateway")
+    strict = asking(context(tmp_path, leaf), tmp_path, CA)
+    with (
+        api_server() as api,
+        listening(speaking(strict)) as xds,
+        listening(speaking(context(tmp_path, leaf))) as limit,
+    ):
+        api.handlers[SECRET] = pair()
+        snapshot = met(api, tmp_path, {18000: xds, 8081: limit})
+
+    (control_plane,), (server,) = snapshot.control_planes, snapshot.rate_limit_servers
+    assert [(one.port, one.outcome) for one in control_plane.handshakes] == [
+        (18000, ACCEPTED), (18001, CLOSED), (18002, CLOSED), (9443, CLOSED),
+    ]  # fmt: skip
+    assert [(one.port, one.outcome) for one in server.handshakes] == [(8081, ACCEPTED)]
+    assert b"PRIVATE KEY" not in b"".join(control_plane.documents.values())
+
+
+def test_pair_of_another_ca_is_refused(tmp_path: Path) -> None:
+    strict = asking(context(tmp_path, CA.issue("envoy-gateway")), tmp_path, CA)
+    with api_server() as api, listening(speaking(strict)) as xds:
+        api.handlers[SECRET] = pair(Authority("other"))
+        snapshot = met(api, tmp_path, {18000: xds})
+
+    found = snapshot.control_planes[0].handshakes[0]
+    assert (found.outcome, found.has_shown_certificate) == (REFUSED, True)
+    assert found.is_up
+
+
+def test_without_the_secret_the_leaf_is_seen_all_the_same(tmp_path: Path) -> None:
+    strict = asking(context(tmp_path, CA.issue("envoy-gateway")), tmp_path, CA)
+    said = 'secrets "envoy" is forbidden: User "ci" cannot get resource "secrets"'
+    with api_server() as api, listening(speaking(strict)) as xds:
+        api.handlers[SECRET] = lambda request: request.status(403, said)
+        snapshot = met(api, tmp_path, {18000: xds})
+
+    found = snapshot.control_planes[0].handshakes[0]
+    assert (found.is_up, found.has_shown_certificate) == (True, False)
+
+
+def test_forbidden_port_forward_is_a_reason(tmp_path: Path) -> None:
+    said = 'pods "a" is forbidden: User "ci" cannot create resource "pods/portforward" in API group'
+
+    def refuse(request: Request) -> None:
+        request.status(403, f'{said} "" in the namespace "{SYSTEM}"')
+
+    with api_server() as api:
+        api.handlers[f"{ROOT}/eg-1/portforward"] = refuse
+        snapshot = met(api, tmp_path, {})
+
+    reason = f'forbidden: create pods/portforward in namespace {SYSTEM} for user "ci"'
+    assert snapshot.control_planes[0].failures == {Probe.TLS: reason}
+    assert snapshot.rate_limit_servers[0].handshakes[0].outcome == CLOSED
+
+
+def test_handshakes_are_kept_in_a_bundle(tmp_path: Path) -> None:
+    with (
+        api_server() as api,
+        listening(lambda client: client.sendall(b"HTTP/1.1 400 no\r\n\r\n")) as port,
+    ):
+        snapshot = met(api, tmp_path, {8081: port})
+    pack(snapshot, tmp_path / "bundle.zip")
+
+    again = unpack(str(tmp_path / "bundle.zip"))
+
+    assert [one.outcome for one in again.rate_limit_servers[0].handshakes] == [NOT_TLS]
+    assert again.control_planes[0].handshakes == snapshot.control_planes[0].handshakes
+
+
+@pytest.mark.parametrize("shift", [-7200, -61, 0, 61, 7200])
+def test_clock_is_compared_with_that_of_the_server(shift: float) -> None:
+    now = time.time()
+
+    found = ahead(formatdate(now - shift, usegmt=True), now, now)
+
+    assert abs(found - shift) < 2
+
+
+def test_clock_without_a_date_is_right() -> None:
+    assert ahead("yesterday", 0, 0) == 0
