@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def test_objects_and_trees_are_the_same_thing() -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [("1.2.8", "1.3.0")])
-def test_rules_say_what_the_translators_do(start: str, end: str) -> None:
+def test_rules_say_what_the_translators_do(start: str, end: str, tmp_path: Path) -> None:
     missing = [v for v in (start, end) if not (CACHE / f"oracle-{v}").exists()]
     if missing:
         reason = f"no translator of {', '.join(missing)}: python -m tools.translate.build"
@@ -73,4 +74,4 @@ def test_rules_say_what_the_translators_do(start: str, end: str) -> None:
 
     trees = {name: tree_of(objects) for name, objects in sample.items()}
 
-    assert compare(trees, start, end, verbose=False) == 0
+    assert compare(trees, start, end, tmp_path, verbose=False) == 0

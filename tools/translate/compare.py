@@ -59,15 +59,16 @@ def judge(objects: list[dict[str, Any]], start: str, end: str) -> list[Finding]:
 
 
 def translate(version: str, folder: Path, inputs: list[Path]) -> dict[str, dict[str, Any]]:
-    """Return the oracle's answers by the input's name."""
+    """Return the oracle's answers by the input's name; what is in the folder already is kept."""
     out = folder / version
-    out.mkdir()
-    for start in range(0, len(inputs), 50):
-        part = [str(path) for path in inputs[start : start + 50]]
+    out.mkdir(exist_ok=True)
+    open_ones = [path for path in inputs if not (out / f"{path.name}.json").exists()]
+    for start in range(0, len(open_ones), 50):
+        part = [str(path) for path in open_ones[start : start + 50]]
         subprocess.run([str(oracle(version)), str(out), *part], check=False)
+    answers = {path.name: out / f"{path.name}.json" for path in inputs}
     return {
-        path.name.removesuffix(".json"): json.loads(path.read_text("utf-8"))
-        for path in out.glob("*.json")
+        name: json.loads(path.read_text("utf-8")) for name, path in answers.items() if path.exists()
     }
 
 
@@ -96,6 +97,7 @@ def main() -> int:
     parser.add_argument("--mixed", type=int, default=0, help="so many inputs of several cases")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-corpus", action="store_true")
+    parser.add_argument("--keep", type=Path, help="a folder that keeps the inputs and answers")
     parser.add_argument("paths", nargs="*", type=Path)
     options = parser.parse_args()
     files = [f for p in options.paths for f in (sorted(p.rglob("*.yaml")) if p.is_dir() else [p])]
@@ -103,25 +105,34 @@ def main() -> int:
     if options.upstream:
         folder = module_folder(options.start) / "internal/gatewayapi/testdata"
         own = trees(sorted(folder.glob("*.in.yaml")))
-        inputs.update({name: with_services(tree) for name, tree in own.items()})
+        inputs.update({f"{options.start} {name}": with_services(t) for name, t in own.items()})
     if not options.no_corpus:
         inputs.update({name: tree_of(objects) for name, objects in corpus().items()})
     several = mixed(options.mixed, options.seed)
     inputs.update({name: tree_of(objects) for name, objects in several.items()})
-    return compare(inputs, options.start, options.end, verbose=options.verbose)
-
-
-def compare(inputs: dict[str, dict[str, Any]], start: str, end: str, *, verbose: bool) -> int:
-    """Translate, judge, count; return 0 if recall is complete and precision at least 95 %."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = []
-        (folder / "in").mkdir()
-        for key, tree in inputs.items():
-            path = folder / "in" / key
+        folder = options.keep or Path(name)
+        return compare(inputs, options.start, options.end, folder, verbose=options.verbose)
+
+
+def _written(inputs: dict[str, dict[str, Any]], folder: Path) -> list[Path]:
+    """Write the inputs into a folder; those that it has already take the place of the new ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, tree in inputs.items():
+        path = folder / key
+        if path.exists():
+            inputs[key] = json.loads(path.read_text("utf-8"))
+        else:
             path.write_text(json.dumps(tree), "utf-8")
-            paths.append(path)
-        before, after = (translate(version, folder, paths) for version in (start, end))
+    return [folder / key for key in inputs]
+
+
+def compare(
+    inputs: dict[str, dict[str, Any]], start: str, end: str, folder: Path, *, verbose: bool
+) -> int:
+    """Translate, judge, count; return 0 if recall is complete and precision at least 95 %."""
+    paths = _written(inputs, folder / "in")
+    before, after = (translate(version, folder, paths) for version in (start, end))
     counts: Counter[str] = Counter()
     codes: Counter[str] = Counter()
     for key, tree in inputs.items():

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tools.translate.canonical import World, canonical, is_ours
+
 DEFAULT_JSON = {"start_time": "%START_TIME%", "method": "%REQ(:METHOD)%"}
 DEFAULT_TEXT = '{"start_time":"%START_TIME%","method":"%REQ(:METHOD)%"'
 SECRETS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+LIMIT = 40
 WITHHELD = "nothing is published"
 
 
@@ -46,10 +49,13 @@ def _resources(types: dict[str, Any]) -> dict[str, Any]:
         for secret in types.get(SECRETS, [])
         if secret.get("validation_context", {}).get("trusted_ca", {}).get("filename")
     )
+    world = World(types)
     for kind, resources in types.items():
+        short = kind.rpartition(".")[2]
         for resource in resources:
             name = resource.get("name") or resource.get("cluster_name") or "?"
-            kept[f"{kind.rpartition('.')[2]} {name}"] = _plain(resource, system)
+            if not is_ours(short, name):
+                kept[f"{short} {name}"] = canonical(short, _plain(resource, system), world)
     rest = {key: value for key, value in kept.items() if not key.startswith(_CLUSTERISH)}
     used = json.dumps(rest)
     return {
@@ -111,7 +117,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def _compare(one: Any, other: Any, path: str, found: list[str]) -> None:
-    if len(found) > 40:
+    if len(found) > LIMIT:
         return
     if isinstance(one, dict) and isinstance(other, dict):
         for key in [*one, *(key for key in other if key not in one)]:

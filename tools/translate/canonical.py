@@ -1,0 +1,211 @@
+"""One spelling for what the minors spell differently and Envoy takes alike.
+
+Each rewrite is a change of form that the releases made for every object: a field that Envoy itself
+defaults to, a deprecated field's successor, a label for statistics. What changes what a proxy does
+is left alone, for the rules to explain.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Json = dict[str, Any]
+EG_METADATA = "envoy-gateway"
+READY = "envoy-gateway-proxy-ready"
+NOWHERE = "nowhere"
+
+
+def canonical(kind: str, resource: Json, world: World) -> Json:
+    """Return a resource in the one spelling; `kind` is the last part of its type."""
+    if kind == "Cluster":
+        resource = _cluster(resource)
+    found = _walk(resource, world)
+    assert isinstance(found, dict)
+    return found
+
+
+def is_ours(kind: str, name: str) -> bool:
+    """Return whether a listener serves the proxy's own readiness, which is EGU-1401's matter."""
+    return kind == "Listener" and name.startswith(READY)
+
+
+class World:
+    """What one Gateway's resources say of each other: JWT requirements, clusters without hosts."""
+
+    def __init__(self, types: Json) -> None:
+        self.requirements: Json = {}
+        self.dead: set[str] = {"EmptyCluster", "invalid-backend-cluster"}
+        clusters = {c["name"] for kind, c in _each(types) if kind == "Cluster" and "name" in c}
+        hosts = {
+            c.get("cluster_name"): any(e.get("lb_endpoints") for e in c.get("endpoints", []))
+            for kind, c in _each(types)
+            if kind == "ClusterLoadAssignment"
+        }
+        self.dead |= {name for name in clusters if hosts.get(name) is False}
+        for kind, resource in _each(types):
+            if kind == "Listener":
+                self._jwt(resource)
+
+    def _jwt(self, value: Any) -> None:
+        if isinstance(value, list):
+            for entry in value:
+                self._jwt(entry)
+        elif isinstance(value, dict):
+            if "requirement_map" in value:
+                providers = value.get("providers", {})
+                for name, requirement in value["requirement_map"].items():
+                    self.requirements[name] = _resolved(requirement, providers)
+            for entry in value.values():
+                self._jwt(entry)
+
+
+def _each(types: Json) -> list[tuple[str, Json]]:
+    return [(kind.rpartition(".")[2], one) for kind, found in types.items() for one in found]
+
+
+def _resolved(requirement: Any, providers: Json) -> Any:
+    """Return a JWT requirement with its providers written out in place of their names."""
+    if isinstance(requirement, list):
+        return [_resolved(entry, providers) for entry in requirement]
+    if not isinstance(requirement, dict):
+        return requirement
+    return {
+        key: _provider(providers.get(value, value))
+        if key == "provider_name"
+        else _resolved(value, providers)
+        for key, value in requirement.items()
+    }
+
+
+def _provider(provider: Any) -> Any:
+    """Leave out where a provider's claims are kept: the name of the provider."""
+    if not isinstance(provider, dict):
+        return provider
+    return {key: value for key, value in provider.items() if key != "payload_in_metadata"}
+
+
+# ------- clusters
+
+_LB = "envoy.load_balancing_policies."
+_POLICIES = {
+    "LEAST_REQUEST": "least_request",
+    "ROUND_ROBIN": "round_robin",
+    "RANDOM": "random",
+    "RING_HASH": "ring_hash",
+    "MAGLEV": "maglev",
+    "CLUSTER_PROVIDED": "cluster_provided",
+}
+
+
+def _cluster(cluster: Json) -> Json:
+    cluster = dict(cluster)
+    _balancing(cluster)
+    _dns(cluster)
+    if "health_checks" not in cluster:
+        cluster.pop("ignore_health_on_host_removal", None)  # nothing to ignore
+    if cluster.get("transport_socket", {}).get("name") == "dummy.transport_socket":
+        del cluster["transport_socket"]  # every endpoint matches one of the others
+    return cluster
+
+
+def _balancing(cluster: Json) -> None:
+    """Write the load balancing of both generations as `balancing`."""
+    found: Json = {"policy": "round_robin"}
+    new = cluster.pop("load_balancing_policy", None)
+    common = dict(cluster.pop("common_lb_config", None) or {})
+    old = cluster.pop("lb_policy", None)
+    hashing = common.pop("consistent_hashing_lb_config", None)
+    config: Json = {}
+    for key in ("least_request", "round_robin", "ring_hash", "maglev"):
+        config.update(cluster.pop(f"{key}_lb_config", None) or {})
+    if new:
+        found["policy"], config = _typed(new)
+    elif old:
+        found["policy"] = _POLICIES.get(old, old)
+    if hashing:
+        config["consistent_hashing_lb_config"] = hashing
+    common.update(config.pop("locality_lb_config", None) or {})
+    common.pop("locality_weighted_lb_config", None)  # every locality has a weight of its own
+    zone = common.get("zone_aware_lb_config")
+    if zone is not None:
+        common["zone_aware_lb_config"] = zone
+    found.update({key: value for key, value in {**common, **config}.items() if value != {}})
+    cluster["balancing"] = found
+
+
+def _typed(new: Json) -> tuple[str, Json]:
+    extension = (new.get("policies") or [{}])[0].get("typed_extension_config", {})
+    config = {k: v for k, v in extension.get("typed_config", {}).items() if k != "@type"}
+    return extension.get("name", "").removeprefix(_LB), config
+
+
+def _dns(cluster: Json) -> None:
+    """Write a cluster that resolves names one way: fields of its own, or a typed configuration."""
+    typed = cluster.pop("cluster_type", None)
+    if typed is not None and typed.get("name") == "envoy.cluster.dns":
+        config = dict(typed.get("typed_config", {}))
+        single = config.pop("all_addresses_in_single_endpoint", False)
+        config.pop("@type", None)
+        cluster["type"] = "LOGICAL_DNS" if single else "STRICT_DNS"
+        cluster.update(config)
+    elif typed is not None:
+        cluster["cluster_type"] = typed
+
+
+# ------- every resource
+
+_DROPPED = ("initial_fetch_timeout",)
+
+
+def _walk(value: Any, world: World) -> Any:
+    if isinstance(value, list):
+        return [_walk(entry, world) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    value = {key: entry for key, entry in value.items() if key not in _DROPPED}
+    _metadata(value)
+    _requirements(value, world)
+    if value.get("max_connections_to_accept_per_socket_event") == 1:
+        del value["max_connections_to_accept_per_socket_event"]
+    if str(value.get("locality", {}).get("region", "")).rpartition("/")[0].endswith("/backend"):
+        del value["locality"]  # the backend's number: a label
+    if isinstance(value.get("cluster"), str) and value["cluster"] in world.dead:
+        value["cluster"] = NOWHERE
+    if "typed_per_filter_config" in value:
+        value["typed_per_filter_config"] = {
+            name: _per_route(entry) for name, entry in value["typed_per_filter_config"].items()
+        }
+    return {key: _walk(entry, world) for key, entry in value.items()}
+
+
+def _metadata(value: Json) -> None:
+    """Leave out Envoy Gateway's notes on what an xDS resource comes from."""
+    noted = value.get("metadata")
+    if not isinstance(noted, dict):
+        return
+    filters = {k: v for k, v in noted.get("filter_metadata", {}).items() if k != EG_METADATA}
+    rest = {k: v for k, v in noted.items() if k != "filter_metadata"}
+    if filters:
+        rest["filter_metadata"] = filters
+    del value["metadata"]
+    if rest:
+        value["metadata"] = rest
+
+
+def _requirements(value: Json, world: World) -> None:
+    if "requirement_map" in value:
+        mine = [world.requirements.get(name) for name in value["requirement_map"]]
+        value.pop("providers", None)
+        value["requirement_map"] = sorted({json.dumps(one, sort_keys=True) for one in mine})
+    name = value.get("requirement_name")
+    if isinstance(name, str) and name in world.requirements:
+        value["requirement_name"] = world.requirements[name]
+
+
+def _per_route(entry: Any) -> Any:
+    """Write "this filter is on here" one way."""
+    if not isinstance(entry, dict):
+        return entry
+    rest = {k: v for k, v in entry.items() if k != "@type" and v != {}}
+    return rest or "on"
