@@ -1,10 +1,11 @@
-"""Write `egops/upgrade/tightenings.json`: what each minor's CRDs refuse that the one before took.
+"""Write `egops/upgrade/tightenings.json`: what each release's CRDs refuse that the one before took.
 
     python -m tools.schemas [--check]
 
 The CRDs come out of the releases' Go modules (the chart's `crds` folder). Only what got stricter is
 kept, one entry each: removed fields, new required fields, shrunk enums, new patterns and bounds,
-new CEL rules. `until` is the minor that took it back.
+new CEL rules. `changed` are the releases it came with, `back` those that took it back. Releases
+that the module proxy does not serve are not read; `KNOWN` holds what their notes tell.
 """
 
 from __future__ import annotations
@@ -20,11 +21,28 @@ import yaml
 from tools.translate.build import module_folder
 
 TARGET = Path(__file__).parent.parent / "egops" / "upgrade" / "tightenings.json"
-# the newest patch of each minor that the module proxy serves
-VERSIONS = ("1.1.4", "1.2.8", "1.3.3", "1.4.3", "1.5.9", "1.6.3", "1.7.1", "1.8.3", "1.9.0")
+# what the module proxy serves
+VERSIONS = (
+    "1.0.2", "1.1.0", "1.1.4", "1.2.1", "1.2.8", "1.3.0", "1.3.2", "1.3.3", "1.4.0", "1.4.1",
+    "1.4.2", "1.4.3", "1.5.0", "1.5.9", "1.6.0", "1.6.3", "1.7.0", "1.7.1", "1.7.2", "1.8.0",
+    "1.8.1", "1.8.2", "1.8.3", "1.9.0", "1.9.1",
+)  # fmt: skip
+# the releases between those, by what is checked: when it came, when it was taken back
+KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    r"^[!-~]+([\t ]?[!-~]+)*$": (("1.6.1", "1.7.0", "1.8.0"), ("1.6.4", "1.7.1")),
+    "externalAuth": (("1.6.1", "1.7.0", "1.8.0"), ("1.6.4", "1.7.1")),
+    "extAuth.backendRef": (("1.2.0",), ("1.2.2",)),
+    "connectionLimit.value": (("1.2.0", "1.7.0"), ("1.6.5", "1.7.1")),
+    "image without a port": (("1.5.0",), ("1.5.1",)),
+}
 UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 LOWER = ("minimum", "minLength", "minItems", "minProperties")
-SKIP = {"EnvoyProxy": ("container", "pod", "initContainers", "patch")}  # Kubernetes' own schemas
+# Kubernetes' own schemas
+SKIP = {
+    "EnvoyProxy": (
+        "env", "initContainers", "patch", "pod", "resources", "securityContext", "volumeMounts",
+    )
+}  # fmt: skip
 Schema = dict[str, Any]
 
 
@@ -160,41 +178,82 @@ def holds(entry: Schema, schema: Schema) -> bool:
         if key in entry:
             limit = place.get(key, 2**31 - 1 if place.get("format") == "int32" else None)
             return limit is not None and limit <= entry[key]
-    return all(
-        place.get(key) == value for key, value in entry.items() if key not in ("path", "was")
-    )
+    checks = ("pattern", "type", *LOWER)
+    return all(place.get(key) == value for key, value in entry.items() if key in checks)
 
 
 def _is_kubernetes_own(kind: str, path: str) -> bool:
     return any(part in SKIP.get(kind, ()) for part in path.replace("[]", "").split("."))
 
 
+class History:
+    """The checks found so far, each with the releases that it came with and left in."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Schema] = {}
+        self.active: dict[str, Schema] = {}
+
+    def ends(self, version: str, held: dict[str, Schema]) -> None:
+        """Take note of the checks that the CRDs of a release no longer make."""
+        for key, entry in list(self.active.items()):
+            crd = held.get(entry["kind"])
+            if crd is not None and not holds(entry, schema_of(crd, entry["like"])[1]):
+                entry["back"].append(version)
+                del self.active[key]
+
+    def begins(self, version: str, head: Schema, check: Schema, like: Schema) -> None:
+        """Take note of a check that a release makes and the one before did not."""
+        key = json.dumps({**head, **{k: v for k, v in check.items() if k not in ("was", "lost")}})
+        fresh = {**head, **check, "changed": [], "back": [], "like": like}
+        entry = self.entries.setdefault(key, fresh)
+        if key not in self.active:
+            entry["changed"].append(version)
+            self.active[key] = entry
+
+    def told(self) -> list[Schema]:
+        """Return the entries as they are written."""
+        found = []
+        for entry in self.entries.values():
+            known = KNOWN.get(subject(entry))
+            if known is not None:
+                entry["changed"], entry["back"] = map(list, known)
+                entry["exact"] = True
+            kept = {key: value for key, value in entry.items() if key != "like"}
+            found.append({key: value for key, value in kept.items() if key != "back" or value})
+        return found
+
+
+def subject(entry: Schema) -> str:
+    """Return what an entry is about, where `KNOWN` knows more."""
+    if entry["path"].endswith("connectionLimit") and entry.get("required") == ["value"]:
+        return "connectionLimit.value"
+    if entry["path"].endswith("container.image") and ":[0-9]" not in str(
+        entry.get("rule", ":[0-9]")
+    ):
+        return "image without a port"
+    if "externalAuth" in entry["path"] and entry.get("maxItems") == 64:
+        return "externalAuth"
+    if ".extAuth." in entry["path"] and entry.get("rule") == "!has(self.backendRef)":
+        return "extAuth.backendRef"
+    return str(entry.get("pattern", ""))
+
+
 def tightenings() -> list[Schema]:
-    """Return all entries, in order of minor, kind and path."""
-    releases = [(version, crds(version)) for version in VERSIONS]
-    found = []
-    for index in range(1, len(releases)):
-        (_, before), (version, after) = releases[index - 1], releases[index]
+    """Return all entries, in the order in which they came."""
+    history = History()
+    before: dict[str, Schema] = {}
+    for version in VERSIONS:
+        after = crds(version)
+        history.ends(version, after)
         for kind in sorted(set(before) & set(after)):
             served, old = schema_of(before[kind])
             name, new = schema_of(after[kind], before[kind])
-            if name != served:
-                continue
-            for entry in stricter(old, new):
-                if _is_kubernetes_own(kind, entry["path"]):
-                    continue
-                until = next(
-                    (
-                        later
-                        for later, held in releases[index + 1 :]
-                        if kind in held and not holds(entry, schema_of(held[kind], before[kind])[1])
-                    ),
-                    None,
-                )
-                group = after[kind]["spec"]["group"]
-                head = {"in": version, "kind": kind, "group": group}
-                found.append({**head, **entry, **({"until": until} if until else {})})
-    return found
+            head = {"kind": kind, "group": after[kind]["spec"]["group"]}
+            for check in stricter(old, new) if name == served else ():
+                if not _is_kubernetes_own(kind, check["path"]):
+                    history.begins(version, head, check, before[kind])
+        before = after
+    return history.told()
 
 
 def main() -> int:
@@ -202,7 +261,8 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    text = "[\n" + ",\n".join(json.dumps(entry) for entry in tightenings()) + "\n]\n"
+    lines = ",\n".join(json.dumps(entry) for entry in tightenings())
+    text = f'{{"read": {json.dumps(VERSIONS)}, "checks": [\n{lines}\n]}}\n'
     if options.check:
         return 0 if TARGET.read_text("utf-8") == text else 1
     TARGET.write_text(text, "utf-8")

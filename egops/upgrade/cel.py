@@ -22,12 +22,17 @@ def is_expression(text: str) -> bool:
 
 
 def holds(rule: str, value: Any) -> bool | None:
-    """Return what a rule says of `self`, None if it can't be evaluated."""
+    """Return what a rule says of `self`, None if it can't be evaluated.
+
+    A field that the rule needs and the value lacks is an error in the API server: it refuses.
+    """
     program = _compiled(rule)
     if program is None:
         return None
     try:
         said = program.execute({"self": value})
+    except KeyError:
+        return False
     except Exception:  # noqa: BLE001 - the library raises whatever its functions do
         return None
     return said if isinstance(said, bool) else None

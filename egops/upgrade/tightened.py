@@ -1,6 +1,7 @@
 """What the CRDs of the target release refuse in an object that those of the installed one took.
 
-`tightenings.json` lists it minor by minor; `tools/schemas.py` writes it from the releases' CRDs.
+`tightenings.json` lists it release by release; `tools/schemas.py` writes it from the CRDs. Some
+patches were not read: what the releases around them agree on is certain, the rest possible.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from egops.gatewayapi import (
     ROUTE_KINDS,
 )
 from egops.upgrade.cel import holds
-from egops.upgrade.releases import dotted
+from egops.upgrade.releases import Version, dotted, is_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,32 +71,76 @@ class Refusal(NamedTuple):
 
     path: Path
     reason: str
-    release: str  # whose CRD was read
+    release: str  # whose CRD was the first to do so
     is_pruned: bool
     possible: str
 
 
 class Entry(NamedTuple):
-    """One line of the data, ready to be looked for."""
+    """One check of the data, ready to be looked for."""
 
     parts: tuple[str, ...]
     check: Mapping[str, Any]
+    changed: tuple[Version, ...]
+    back: tuple[Version, ...]
+
+    def counts_in(self, version: Version) -> tuple[bool, bool]:
+        """Return whether a release makes the check, and whether that is known for certain."""
+        here = is_in_force(version, self.changed, self.back)
+        if "exact" in self.check or version in _data()[0]:
+            return here, True
+        around = [is_in_force(one, self.changed, self.back) for one in _neighbours(version)]
+        return any(around), all(one == around[0] for one in around)
+
+    def first(self, version: Version) -> str:
+        """Return the release with which the check came, as far as `version` has it."""
+        came = [one for one in self.changed if one <= version]
+        return dotted(max(came, default=min(self.changed)))
 
 
 @cache
-def _entries() -> dict[tuple[str, str], tuple[Entry, ...]]:
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\[\]|\{\}|[^.\[\]{}]+", path))
+
+
+def _number(text: str) -> Version:
+    return tuple(int(part) for part in text.split("."))
+
+
+@cache
+def _data() -> tuple[tuple[Version, ...], dict[tuple[str, str], tuple[Entry, ...]]]:
     raw = resources.files("egops.upgrade").joinpath("tightenings.json").read_bytes()
+    data = orjson.loads(raw)
     found: dict[tuple[str, str], list[Entry]] = {}
-    for check in orjson.loads(raw):
-        parts = tuple(re.findall(r"\[\]|\{\}|[^.\[\]{}]+", check["path"]))
-        found.setdefault((check["group"], check["kind"]), []).append(Entry(parts, check))
-    return {key: tuple(value) for key, value in found.items()}
+    for check in data["checks"]:
+        parts = _parts(check["path"])
+        changed, back = (tuple(map(_number, check.get(key, ()))) for key in ("changed", "back"))
+        entry = Entry(parts, check, changed, back)
+        found.setdefault((check["group"], check["kind"]), []).append(entry)
+    read = tuple(map(_number, data["read"]))
+    return read, {key: tuple(value) for key, value in found.items()}
 
 
 @cache
-def _counting(group: str, kind: str, step: Upgrade) -> tuple[Entry, ...]:
-    found = _entries().get((group, kind), ())
-    return tuple(entry for entry in found if _counts(entry.check, step))
+def _neighbours(version: Version) -> tuple[Version, ...]:
+    """Return the releases that were read next to one that was not: before it, and after it."""
+    read = _data()[0]
+    before = [one for one in read if one < version and one[:2] == version[:2]]
+    after = [one for one in read if one > version]
+    return (*before[-1:], *after[:1])
+
+
+@cache
+def _counting(group: str, kind: str, step: Upgrade) -> tuple[tuple[Entry, str], ...]:
+    """Return the checks that the target makes and the installed release does not, with doubts."""
+    found = []
+    for entry in _data()[1].get((group, kind), ()):
+        before, was_sure = entry.counts_in(step.from_version)
+        after, is_sure = entry.counts_in(step.to_version)
+        if after and not (before and was_sure):
+            doubt = "" if was_sure and is_sure else _doubt(entry, step, is_sure=is_sure)
+            found.append((entry, doubt))
+    return tuple(found)
 
 
 def all_refusals(snapshot: Snapshot) -> list[tuple[Resource, Refusal]]:
@@ -115,28 +160,19 @@ def all_refusals(snapshot: Snapshot) -> list[tuple[Resource, Refusal]]:
 
 def refusals(resource: Resource, step: Upgrade) -> Iterator[Refusal]:
     """Yield what the CRDs between the two releases refuse in an object."""
-    for parts, check in _counting(resource.kind.group, resource.kind.name, step):
-        for path, value in _walk(resource.body, parts, ()):
-            if reason := _reason(check, value):
-                yield Refusal(path, reason, check["in"], "gone" in check, _doubt(check, step))
+    for entry, doubt in _counting(resource.kind.group, resource.kind.name, step):
+        for path, value in _walk(resource.body, entry.parts, ()):
+            if reason := _reason(entry.check, value):
+                release = entry.first(step.to_version)
+                yield Refusal(path, reason, release, "gone" in entry.check, doubt)
 
 
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2])
-
-
-def _counts(entry: Mapping[str, Any], step: Upgrade) -> bool:
-    if not step.from_version[:2] < _minor(entry["in"]) <= step.to_version[:2]:
-        return False
-    return "until" not in entry or step.to_version[:2] < _minor(entry["until"])
-
-
-def _doubt(entry: Mapping[str, Any], step: Upgrade) -> str:
-    """Return the doubt that a patch of the same minor leaves."""
-    same_minor = _minor(entry["in"]) == step.to_version[:2]
-    if not same_minor or entry["in"] == dotted(step.to_version) or step.to_version[:2] == (1, 3):
-        return ""
-    return f"read from the CRDs of {entry['in']}; certain if those of the target say the same"
+def _doubt(entry: Entry, step: Upgrade, *, is_sure: bool) -> str:
+    """Return the doubt that a release leaves whose CRDs were not read."""
+    if is_sure:
+        return f"certain unless the CRDs of {dotted(step.from_version)} refuse it as well"
+    read = entry.first(step.to_version)
+    return f"read from the CRDs of {read}; certain if those of the target say the same"
 
 
 def _walk(value: Any, parts: tuple[str, ...], done: Path) -> Iterator[tuple[Path, Any]]:
@@ -167,13 +203,13 @@ def _rule_reason(entry: Mapping[str, Any], value: Any) -> str:
     if entry.get("defaults"):
         value = deepcopy(value)
         for path, default in entry["defaults"].items():
-            _fill(value, re.findall(r"\[\]|[^.\[\]]+", path), default)
+            _fill(value, _parts(path), default)
     if holds(entry["rule"], value) is not False:
         return ""
     return str(entry["message"] or entry["rule"]).rstrip(".")
 
 
-def _fill(value: Any, parts: list[str], default: Any) -> None:
+def _fill(value: Any, parts: tuple[str, ...], default: Any) -> None:
     if parts[0] == "[]":
         for entry in value if isinstance(value, list) else ():
             _fill(entry, parts[1:], default)
@@ -221,10 +257,12 @@ def _bound_reason(entry: Mapping[str, Any], value: Any) -> str:
 
 
 @cache
-def _pattern(pattern: str) -> re.Pattern[str] | None:
+def _pattern(pattern: str) -> Any:
+    import re2
+
     try:
-        return re.compile(pattern)
-    except re.error:
+        return re2.compile(pattern)
+    except re2.error:
         return None
 
 

@@ -57,7 +57,12 @@ def test_cel_is_parsed_and_evaluated() -> None:
     assert is_expression("response.code >= 400 && 'x' in request.headers")
     assert not is_expression("response.code >= ")
     assert holds("self.all(x, x > 1)", [1, 2]) is False
-    assert holds("self.nothing.here == 1", {}) is None
+    assert holds("isNothingWeKnow(self)", {}) is None
+
+
+def test_a_field_that_a_rule_needs_and_the_value_lacks_refuses_it() -> None:
+    assert holds("self.nothing.here == 1", {}) is False
+    assert holds("self.list.all(one, one.kind == 'Service')", {"list": [{}]}) is False
 
 
 def crd(plural: str, properties: dict[str, object]) -> Resource:

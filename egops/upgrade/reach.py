@@ -1,0 +1,201 @@
+"""Which objects a finding of an upgrade rule is about: those whose configuration it may change."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from egops.finding import Severity
+from egops.gatewayapi import (
+    BACKEND,
+    BACKEND_TLS_POLICY,
+    BACKEND_TRAFFIC_POLICY,
+    CLIENT_TRAFFIC_POLICY,
+    ENVOY_EXTENSION_POLICY,
+    ENVOY_GATEWAY,
+    ENVOY_PATCH_POLICY,
+    ENVOY_PROXY,
+    GATEWAY,
+    GATEWAY_CLASS,
+    HTTP_ROUTE_FILTER,
+    ROUTE_KINDS,
+    SECURITY_POLICY,
+    SERVICE,
+    SERVICE_IMPORT,
+    backend_refs,
+    mirror_refs,
+)
+from egops.policies import targets
+from egops.snapshot import entries, items, text
+from egops.upgrade.world import world
+from egops.xds.names import ObjectName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from egops.finding import Finding
+    from egops.snapshot import Ref, Resource, Snapshot
+    from egops.xds.meaning import Effect
+
+READS = (
+    GATEWAY, GATEWAY_CLASS, *ROUTE_KINDS, BACKEND, BACKEND_TLS_POLICY, BACKEND_TRAFFIC_POLICY,
+    CLIENT_TRAFFIC_POLICY, ENVOY_EXTENSION_POLICY, ENVOY_PATCH_POLICY, ENVOY_PROXY,
+    HTTP_ROUTE_FILTER, SECURITY_POLICY, SERVICE, SERVICE_IMPORT,
+)  # fmt: skip
+# policies that change every route of the Gateway they target
+_OF_ROUTES = (
+    BACKEND_TRAFFIC_POLICY, SECURITY_POLICY, ENVOY_EXTENSION_POLICY, ENVOY_PATCH_POLICY,
+)  # fmt: skip
+_TARGETING = (*_OF_ROUTES, CLIENT_TRAFFIC_POLICY, BACKEND_TLS_POLICY)
+_EVERYTHING = (ENVOY_PROXY, GATEWAY_CLASS, ENVOY_GATEWAY)
+
+
+class Claim(NamedTuple):
+    """What a rule changes on every object alike: it explains this, wherever it is, and no more."""
+
+    code: str
+    sections: tuple[str, ...]
+    path: re.Pattern[str]
+
+    def covers(self, effect: Effect) -> bool:
+        """Return whether the effect is one of those."""
+        return (
+            effect.change == "changed"
+            and effect.part.section in self.sections
+            and self.path.search(effect.path) is not None
+        )
+
+
+_CHAINS = ("listener", "filter chain")
+
+
+def _claim(code: str, sections: tuple[str, ...], path: str) -> Claim:
+    return Claim(code, sections, re.compile(path))
+
+
+CLAIMS = (
+    _claim("EGU-1303", ("cluster",), r"^outlier_detection"),
+    _claim("EGU-1327", _CHAINS, r"(^|\.)access_log\b.*log_format"),
+    _claim("EGU-1322", ("cluster",), r"^dns_lookup_family"),
+    _claim("EGU-1301", ("workload",), r"\.ports\b"),
+    _claim("EGU-1334", ("workload",), r"\.image$"),
+    _claim("EGU-1330", ("controller",), r"\.image$"),
+)
+CLAIMED = {claim.code for claim in CLAIMS}
+
+
+class Reach(NamedTuple):
+    """The objects, and of a route the rules, that a finding is about; no rules means all."""
+
+    objects: frozenset[ObjectName]
+    rules: frozenset[tuple[ObjectName, int]] = frozenset()
+
+    def holds(self, effect: Effect) -> bool:
+        """Return whether an effect is on one of them."""
+        owner, rule = effect.part.owner, effect.part.rule
+        if owner is None:
+            return False
+        if owner in self.objects:
+            return True
+        if rule is None:
+            return any(owner == known for known, _ in self.rules)
+        return (owner, rule) in self.rules
+
+
+def name_of(ref: Ref) -> ObjectName:
+    """Return an object as Envoy's side calls it."""
+    return ObjectName(ref.kind.name, ref.namespace, ref.name)
+
+
+def explains(finding: Finding, reach: Reach, effect: Effect) -> bool:
+    """Return whether a finding accounts for an effect."""
+    if finding.code in CLAIMED:
+        claims = [claim for claim in CLAIMS if claim.code == finding.code]
+        if any(claim.covers(effect) for claim in claims):
+            return True
+        # what the rule says of one object is about that object, too
+        return finding.severity > Severity.INFO and _is_special(finding) and reach.holds(effect)
+    if any(claim.covers(effect) for claim in CLAIMS):
+        return False
+    return not _is_general(finding) and reach.holds(effect)
+
+
+def _is_general(finding: Finding) -> bool:
+    """Return whether a finding tells of the installation: it accounts for nothing in particular."""
+    kinds = (GATEWAY, *_EVERYTHING)
+    return finding.severity == Severity.INFO and finding.at.ref.kind in kinds
+
+
+def _is_special(finding: Finding) -> bool:
+    return finding.at.ref.kind not in (GATEWAY, *_EVERYTHING)
+
+
+def reach(snapshot: Snapshot, finding: Finding) -> Reach:
+    """Return what a finding is about, by the objects of the snapshot it was made of."""
+    ref = finding.at.ref
+    resource = snapshot.get(ref)
+    rule = _rule(finding)
+    if ref.kind in ROUTE_KINDS and rule is not None:
+        return Reach(frozenset(), frozenset({(name_of(ref), rule)}))
+    related = {other.ref for other in finding.problem.related}
+    found = {name_of(ref), *map(name_of, related)}
+    if resource is not None:
+        found |= set(_around(snapshot, resource))
+    for other in related:
+        if other.kind not in (GATEWAY, *_EVERYTHING) and (known := snapshot.get(other)):
+            found |= set(_around(snapshot, known))
+    return Reach(frozenset(found))
+
+
+def _rule(finding: Finding) -> int | None:
+    path = finding.at.path
+    if path[:2] == ("spec", "rules") and len(path) > 2 and isinstance(path[2], int):
+        return path[2]
+    return None
+
+
+def _around(snapshot: Snapshot, resource: Resource) -> Iterator[ObjectName]:
+    """Yield the objects that an object changes the configuration of."""
+    kind = resource.kind
+    if kind in _TARGETING:
+        for target, _ in targets(resource, snapshot):
+            yield name_of(target.ref)
+            if target.kind == GATEWAY and kind in _OF_ROUTES:
+                yield from _routes_of(snapshot, (target,))
+            elif target.kind in (SERVICE, BACKEND, SERVICE_IMPORT):
+                yield from _users(snapshot, target.ref)
+    elif kind == GATEWAY:
+        yield from _routes_of(snapshot, (resource,))
+    elif kind in _EVERYTHING:
+        gateways = world(snapshot).gateways
+        yield from (name_of(gateway.ref) for gateway in gateways)
+        yield from _routes_of(snapshot, gateways)
+    elif kind in (SERVICE, BACKEND, SERVICE_IMPORT):
+        yield from _users(snapshot, resource.ref)
+    elif kind == HTTP_ROUTE_FILTER:
+        yield from _extended(snapshot, resource)
+
+
+def _routes_of(snapshot: Snapshot, gateways: Iterable[Resource]) -> Iterator[ObjectName]:
+    wanted = {gateway.ref for gateway in gateways}
+    for attachment in world(snapshot).routes():
+        if any(gateway.ref in wanted for gateway in attachment.gateways):
+            yield name_of(attachment.route.ref)
+
+
+def _users(snapshot: Snapshot, backend: Ref) -> Iterator[ObjectName]:
+    """Yield the routes that send or mirror requests to a backend."""
+    for attachment in world(snapshot).routes():
+        refs = (*backend_refs(attachment.route), *mirror_refs(attachment.route))
+        if any(found.ref == backend for found in refs):
+            yield name_of(attachment.route.ref)
+
+
+def _extended(snapshot: Snapshot, resource: Resource) -> Iterator[ObjectName]:
+    for attachment in world(snapshot).routes():
+        route = attachment.route
+        for entry in entries(route.spec, "rules"):
+            for _, one in items(entry, "filters"):
+                named: Any = one.get("extensionRef")
+                if text(named, "name") == resource.name and route.namespace == resource.namespace:
+                    yield name_of(route.ref)
