@@ -203,8 +203,8 @@ class Gates:
             return []
         if not seen.leaf and port in (WASM, WEBHOOK_PORT) and _is_closed(seen.reason):
             return []
-        what = f"serve the {goal.name} leaf on port {port}"
-        return [Awaited(f"pod {pod} on {pod.node}", what, seen.reason or "another leaf")]
+        who, what = f"pod {pod} on {pod.node}", f"serve the {goal.name} leaf on port {port}"
+        return [Awaited(who, what, "another one" if seen.leaf else seen.reason)]
 
     def _hot(self, pod: Pod, goal: Generation, other: Generation) -> list[Awaited]:
         contexts = self._observer.contexts(pod)

@@ -1,0 +1,162 @@
+"""`egops certs rotate`: new certificates for the control plane, without losing a stream."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from egops.cli.certs.rotating import (
+    confirm,
+    interruptible,
+    lock_of,
+    release_of,
+    world_of,
+    writing,
+)
+from egops.cli.options import output_option
+
+if TYPE_CHECKING:
+    from egops.gather import SourceOptions
+
+DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0, "y": 365.0}
+
+
+class Lifetime(click.ParamType[timedelta]):
+    """`90d`, `26w`, `5y`, `12h`."""
+
+    name = "lifetime"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the span."""
+        if isinstance(value, timedelta):
+            return value
+        text = str(value).strip()
+        try:
+            days = float(text[:-1]) * DAYS[text[-1:]]
+        except (ValueError, KeyError):
+            self.fail(f"{value!r} is no lifetime such as 90d or 5y", param, ctx)
+        if not 1 / 24 <= days <= 36500:
+            self.fail(f"{value!r} is not between one hour and a hundred years", param, ctx)
+        return timedelta(days=days)
+
+
+@click.command()
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and stop.")
+@click.option(
+    "--dry-run",
+    is_flag=False,
+    flag_value="server",
+    default="",
+    type=click.Choice(["", "server"]),
+    metavar="[server]",
+    help="Let the API server validate every write, and write nothing.",
+)
+@click.option(
+    "--only",
+    type=click.Choice(["leaf"]),
+    default=None,
+    help="New leaves under the CA that --keep-ca kept; nobody has to trust a new one.",
+)
+@click.option(
+    "--keep-ca",
+    is_flag=True,
+    help="Keep the new CA's key in a Secret of its own, so that --only leaf works next time.",
+)
+@click.option(
+    "--key-type",
+    type=click.Choice(["rsa2048", "rsa4096", "ecdsa-p256"]),
+    default="rsa2048",
+    show_default=True,
+    help="The kind of the new keys.",
+)
+@click.option(
+    "--lifetime",
+    type=Lifetime(),
+    default="1825d",
+    show_default=True,
+    help="How long the new leaves are good; the CA lasts a little longer.",
+)
+@click.option(
+    "--force-reconnect",
+    is_flag=True,
+    help="Restart Envoy Gateway at the end, so that every stream is made anew (a stolen key).",
+)
+@click.option(
+    "--afresh",
+    is_flag=True,
+    help="Do not go on with the rotation that was begun; start from what the Secrets hold now.",
+)
+@writing
+@output_option("text", "json")
+def rotate(
+    *,
+    source: SourceOptions,
+    only_plan: bool,
+    dry_run: str,
+    only: str | None,
+    keep_ca: bool,
+    key_type: str,
+    lifetime: timedelta,
+    force_reconnect: bool,
+    afresh: bool,
+    yes: bool,
+    timeout: float,
+    soak: float,
+    owns: bool,
+    eg_version: str,
+    output: str,
+) -> None:
+    """Rotate CA and leaves of the control plane, phase by phase, each proved before the next.
+
+    It shows the plan and asks. A rotation that was interrupted goes on where it stands.
+
+    \b
+    egops certs rotate --plan
+    egops certs rotate
+    egops certs rotate --yes --keep-ca --lifetime 365d
+    egops certs rotate --yes --only leaf
+    """
+    from egops.rotation.engine import Pace
+    from egops.rotation.material import Wish
+    from egops.rotation.plan import look
+    from egops.rotation.session import Choice, refuse, rehearse, require_rights
+    from egops.rotation.session import rotate as run
+
+    choice = Choice(
+        Wish(key_type, lifetime, keep_ca),
+        Pace(timeout, soak, force_reconnect),
+        only == "leaf",
+        owns,
+    )
+    world = world_of(source)
+    found = look(world, source.namespace, release_of(eg_version), afresh=afresh)
+    show(found, output)
+    if only_plan:
+        return
+    refuse(found, owns=owns)
+    require_rights(world, found)
+    if dry_run:
+        rehearse(world, found, choice)
+        click.echo("the API server accepts every write; nothing was written")
+        return
+    word = "Go on with this rotation?" if found.is_under_way else "Rotate these certificates?"
+    confirm(word, yes=yes)
+    with interruptible():
+        record = run(world, found, choice, lock_of(world, found))
+    click.echo(f"rotated: {record.id}; Secret egops-rotation keeps the old ones for a rollback")
+
+
+def show(found: Any, output: str) -> None:
+    """Print a plan."""
+    from egops.rotation.words import plan_data, plan_lines
+
+    if output == "json":
+        from egops.cli.monitoring import print_json
+
+        print_json(plan_data(found))
+        return
+    click.echo("\n".join(plan_lines(found)))
