@@ -54,6 +54,20 @@ MUTATING_WEBHOOK = Kind(
     ("v1",),
     namespaced=False,
 )
+ADMISSION_POLICY = Kind(
+    "ValidatingAdmissionPolicy",
+    "admissionregistration.k8s.io",
+    "validatingadmissionpolicies",
+    ("v1", "v1beta1"),
+    namespaced=False,
+)
+ADMISSION_POLICY_BINDING = Kind(
+    "ValidatingAdmissionPolicyBinding",
+    "admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings",
+    ("v1", "v1beta1"),
+    namespaced=False,
+)
 # Gateway API
 GATEWAY_CLASS = Kind("GatewayClass", GWAPI, "gatewayclasses", ("v1", "v1beta1"), namespaced=False)
 GATEWAY = Kind("Gateway", GWAPI, "gateways", ("v1", "v1beta1"))
