@@ -15,12 +15,17 @@ ALWAYS = "always"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who exports metrics: how to tell that it is scraped, and what to do if it is not."""
+    """Who exports metrics: how to tell that it is scraped, and what to do if it is not.
+
+    `otlp` is what tells that they come by way of an OpenTelemetry collector instead, which changes
+    names and has no label for the pod.
+    """
 
     name: str
     markers: tuple[str, ...]
     port: str
     fix: str
+    otlp: str = ""
 
 
 SOURCES = {
@@ -31,6 +36,7 @@ SOURCES = {
             ("watchable_depth", "watchable_subscribe_total"),
             "19001",
             "scrape port 19001, path /metrics, of the pods labelled control-plane=envoy-gateway",
+            otlp="watchable_depth_ratio",
         ),
         Source(
             "Envoy",
@@ -38,6 +44,7 @@ SOURCES = {
             "19001",
             "scrape port 19001, path /stats/prometheus, of the proxies (a PodMonitor, or the "
             "prometheus.io annotations)",
+            otlp="server_live",
         ),
         Source(
             "the rate limit service",
@@ -186,6 +193,9 @@ _TABLE: tuple[tuple[str, Source, str, str, str], ...] = (
     ("envoy_cluster_upstream_rq_retry", _ENVOY, _BACKEND, "", ""),
     ("envoy_cluster_upstream_rq_timeout", _ENVOY, _BACKEND, "", ""),
     ("envoy_cluster_upstream_rq_pending_overflow", _ENVOY, _BACKEND, "", ""),
+    ("envoy_cluster_upstream_rq_active_overflow", _ENVOY,
+     "that backend on an Envoy that has this metric (seen in 1.39; before, pending_overflow)",
+     "", ""),
     ("envoy_cluster_upstream_cx_overflow", _ENVOY, _BACKEND, "", ""),
     ("envoy_cluster_upstream_cx_connect_fail", _ENVOY, _BACKEND, "", ""),
     ("envoy_cluster_membership_healthy", _ENVOY, "the first route with a backend", "", ""),

@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from egops.errors import EgopsError, InputError
-from egops.monitoring.metrics import ALWAYS, SOURCES, Metric, known
+from egops.monitoring.metrics import ALWAYS, Metric, known
 from egops.monitoring.promql import Selector, has_condition, selectors, windows
+from egops.monitoring.scrapes import failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -151,29 +152,50 @@ class Verifier:
         if not self._count(str(Selector(selector.name, selector.pattern, ()))):
             return self._gone(metric, name)
         for matcher in selector.matchers:
-            if self._count(str(selector.without(matcher.label))):
+            without = selector.without(matcher.label)
+            if self._count(str(without)):
+                if matcher.label in _TARGET_LABELS and not self._has(without, matcher.label):
+                    return self._unlabelled(name, [matcher.label], metric)
                 return self._label(selector, matcher.label)
         counted = [one for one in selector.matchers if one.label in _COUNTED_LABELS]
         if counted and self._count(str(selector.without(*_COUNTED_LABELS))):
             shown = ", ".join(map(str, counted))
             return Verdict.QUIET, f"no series of {name} has {shown}: none was counted so far", ""
+        bare = Selector(selector.name, selector.pattern, ())
+        lacking = [one for one in _target_labels(selector) if not self._has(bare, one)]
+        if lacking:
+            return self._unlabelled(name, lacking, metric)
         shown = ", ".join(map(str, selector.matchers))
         return Verdict.QUIET, f"no series of {name} has {shown}", ""
 
     def _gone(self, metric: Metric | None, name: str) -> tuple[Verdict, str, str]:
         if metric is not None and metric.source.markers:
-            down = self._down(metric.source)
+            down = failure(self._targets or [], metric.source)
             if not self._scraped(metric.source):
                 gone = down or f"{metric.source.name} was scraped and is no longer"
                 return Verdict.BLIND, gone, metric.source.fix
         return Verdict.QUIET, f"{name} existed and has no series now", ""
 
+    def _has(self, selector: Selector, label: str) -> bool:
+        return bool(self._count(str(selector.having(label))))
+
+    def _unlabelled(
+        self, name: str, labels: list[str], metric: Metric | None
+    ) -> tuple[Verdict, str, str]:
+        word = "label" if len(labels) == 1 else "labels"
+        shown = f"{word} {' and '.join(labels)}"
+        if metric is not None and self._only_by_otlp(metric.source):
+            reason = f"series of {name} come over OTLP, without the {shown}"
+            return Verdict.BLIND, reason, metric.source.fix
+        fix = f"make the scrape add the {shown}"
+        return Verdict.BLIND, f"series of {name} have no {shown}", fix
+
+    def _only_by_otlp(self, source: Source) -> bool:
+        """Return whether a source's metrics come through a collector and not from itself."""
+        return bool(source.otlp and self._count(source.otlp) and not self._count(source.markers[0]))
+
     def _label(self, selector: Selector, label: str) -> tuple[Verdict, str, str]:
-        has = self._count(str(selector.without(label).having(label)))
         name = selector.name or selector.pattern
-        if label in _TARGET_LABELS and not has:
-            fix = f"make the scrape add the label {label}"
-            return Verdict.BLIND, f"series of {name} have no label {label}", fix
         wanted = ", ".join(str(one) for one in selector.matchers if one.label == label)
         more = ": none was counted so far" if label in _COUNTED_LABELS else ""
         return Verdict.QUIET, f"no series of {name} has {wanted}{more}", ""
@@ -197,16 +219,11 @@ class Verifier:
             which = ", ".join(self.facts.switched_off)
             fix = "remove telemetry.metrics.prometheus.disable"
             return Verdict.BLIND, f"metrics are switched off in EnvoyProxy {which}", fix
-        return Verdict.BLIND, self._down(source) or self._untargeted(source), source.fix
-
-    def _down(self, source: Source) -> str:
-        """Return `target X is down: why` when a target that looks like the source's is down."""
-        for target in self._targets or []:
-            url = str(target.get("scrapeUrl", ""))
-            if target.get("health") == "down" and _looks_like(source, url, target):
-                error = str(target.get("lastError", "")).strip() or "no reason given"
-                return f"the scrape of {url} fails: {error[:160]}"
-        return ""
+        if self._only_by_otlp(source):
+            reason = f"{source.name}'s metrics come over OTLP, under other names ({source.otlp})"
+            return Verdict.BLIND, f"{reason} and without a label for the pod", source.fix
+        down = failure(self._targets or [], source)
+        return Verdict.BLIND, down or self._untargeted(source), source.fix
 
     def _untargeted(self, source: Source) -> str:
         if self._targets is None:
@@ -230,6 +247,9 @@ class Verifier:
             return Verdict.QUIET, f"Envoy Gateway {shown} has it not (since {metric.since})", ""
         if metric.until and (not version or version[:2] > _numbers(metric.until)):
             return Verdict.QUIET, f"its name up to {metric.until}; later releases have another", ""
+        if _NOT_BY_OTLP.match(metric.name) and self._only_by_otlp(metric.source):
+            reason = f"{metric.source.name}'s metrics come over OTLP, without {metric.name}"
+            return Verdict.BLIND, reason, metric.source.fix
         if metric.birth != ALWAYS:
             before = (
                 f", and Envoy Gateway before {metric.since} has it not"
@@ -255,23 +275,10 @@ _TARGET_LABELS = frozenset({"job", "namespace", "pod", "instance", "container"})
 # a counter gets a series with such a label when the first event of that kind is counted
 _COUNTED_LABELS = frozenset({"status", "reason", "err_type", "envoy_response_code_class"})
 _OUR_RULES = "gateway:envoy_.+|runner:watchable_.+"
-_SIGNS = {
-    "Envoy": re.compile(r"/stats/prometheus"),
-    "Envoy Gateway": re.compile(r":19001/metrics"),
-    "the rate limit service": re.compile(r":19001/metrics"),
-    "kube-state-metrics": re.compile(r"kube-state-metrics|:8080/metrics"),
-    "cAdvisor": re.compile(r"/metrics/cadvisor"),
-}
-
-
-def _looks_like(source: Source, url: str, target: dict[str, Any]) -> bool:
-    sign = _SIGNS.get(source.name)
-    if sign is None or not (sign.search(url) or sign.search(str(target.get("scrapePool", "")))):
-        return False
-    pod = str((target.get("labels") or {}).get("pod", ""))
-    if source.name == "the rate limit service":
-        return "ratelimit" in pod
-    return not (source.name == "Envoy Gateway" and "ratelimit" in pod)
+# of libraries that register with Prometheus alone, which a sink for OTLP does not see, or renamed
+_NOT_BY_OTLP = re.compile(
+    r"(controller_runtime|leader_election|process|go|rest_client|workqueue)_|watchable_depth$"
+)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -282,4 +289,10 @@ def _is_either_or(expr: str) -> bool:
     return re.search(r"\bor\b", expr) is not None
 
 
-assert set(_SIGNS) <= set(SOURCES)
+def _target_labels(selector: Selector) -> list[str]:
+    """Return the labels of targets that a selector insists on, in order."""
+    return [
+        one.label
+        for one in selector.matchers
+        if one.label in _TARGET_LABELS and one.op in {"=", "=~"} and one.value not in {"", ".*"}
+    ]

@@ -341,3 +341,31 @@ def test_other_releases_are_seen_too(
     blind = [one for one in found if one.verdict in {Verdict.BLIND, Verdict.ERROR}]
     assert all("kube-state-metrics" in one.reason or "cAdvisor" in one.reason
                or "recording rules" in one.reason for one in blind)  # fmt: skip
+
+
+def test_metrics_that_came_by_a_collector_are_told_as_such(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Recorded of 1.9.0: both sinks, a collector with its defaults, its Prometheus exporter."""
+    with exposition() as served:
+        served.add("/metrics", "collector-otlp-1.9.0")
+        jobs = [job("otel-collector", served.address, "/metrics") | {"honor_labels": True}]
+        with running(tmp_path_factory.mktemp("prometheus"), jobs) as url:
+            client = connect_prometheus(SourceOptions(prometheus=url))
+            chosen = boards(("control-plane", "xds", "proxies"))
+            questions = [q for name, board in chosen.items() for q in board_questions(name, board)]
+            found = list(Verifier(client, Facts(version=(1, 9, 0))).verify(questions))
+
+    reasons = {one.question.what: one.reason for one in found}
+    assert reasons["Envoys connected"] == (
+        "Envoy's metrics come over OTLP, under other names (server_live) and without a label for "
+        "the pod"
+    )
+    assert reasons["Updates handled, by runner and result"] == (
+        "series of watchable_subscribe_total come over OTLP, without the labels namespace and pod"
+    )
+    assert reasons["Scraped replicas"] == (
+        "Envoy Gateway's metrics come over OTLP, without watchable_depth"
+    )
+    assert not [one for one in found if "is not scraped" in one.reason and "Envoy " in one.reason]
+    assert all(one.fix for one in found if "OTLP" in one.reason)

@@ -292,7 +292,8 @@ BACKENDS = [
     ),
     graph(
         "Requests refused for overflow",
-        "Requests and connections refused because a breaker was open.",
+        "Requests and connections refused because a breaker was open. Envoy 1.39 counts requests "
+        "over the parallel limit apart; before, they are among the pending ones.",
         Query(
             "sum by (envoy_cluster_name) "
             f"(rate(envoy_cluster_upstream_rq_pending_overflow{{{ROUTE}}}{R})) > 0",
@@ -301,6 +302,11 @@ BACKENDS = [
         Query(
             f"sum by (envoy_cluster_name) (rate(envoy_cluster_upstream_cx_overflow{{{ROUTE}}}{R})) > 0",
             "connections {{envoy_cluster_name}}",
+        ),
+        Query(
+            "sum by (envoy_cluster_name) "
+            f"(rate(envoy_cluster_upstream_rq_active_overflow{{{ROUTE}}}{R})) > 0",
+            "parallel {{envoy_cluster_name}}",
         ),
         unit="reqps",
         steps=ZERO_IS_GOOD,
