@@ -16,13 +16,13 @@ from egops.gatewayapi import (
 )
 from egops.proxies import location_of
 from egops.snapshot import Location, Probe, Ref, items, section, text
-from egops.upgrade.reach import Reach, explains, reach
+from egops.upgrade.reach import CLAIMED, CLAIMS, Reach, explains, reach
 from egops.xds.changes import compare
 from egops.xds.meaning import Effect, Part, effects, meaning, rules
 from egops.xds.names import ObjectName, parse_fleet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from egops.finding import Finding
     from egops.snapshot import Proxy, Resource, Snapshot
@@ -112,14 +112,37 @@ class Explained(NamedTuple):
 @per_snapshot
 def explained(snapshot: Snapshot) -> tuple[Explained, ...]:
     """Return every effect with what was predicted of it."""
-    reaches = predictions(snapshot)
-    return tuple(
-        Explained(
-            effect,
-            tuple(finding for finding, about in reaches if explains(finding, about, effect)),
-        )
-        for effect in all_effects(snapshot)
-    )
+    return tuple(explain(snapshot, all_effects(snapshot)))
+
+
+def explain(snapshot: Snapshot, found: Iterable[Effect]) -> Iterator[Explained]:
+    """Yield effects with the predictions that account for them."""
+    by_name, claiming = _index(snapshot)
+    for effect in found:
+        claimed = [claim.code for claim in CLAIMS if claim.covers(effect)]
+        likely = [one for code in claimed for one in claiming.get(code, ())]
+        if effect.part.owner is not None:
+            likely += by_name.get(effect.part.owner, ())
+        by = {id(one): one for one, about in likely if explains(one, about, effect)}
+        yield Explained(effect, tuple(by.values()))
+
+
+Predicted = tuple["Finding", Reach]
+
+
+@per_snapshot
+def _index(
+    snapshot: Snapshot,
+) -> tuple[dict[ObjectName, list[Predicted]], dict[str, list[Predicted]]]:
+    """Return the predictions by the objects they are about, and those that claim something."""
+    by_name: dict[ObjectName, list[Predicted]] = {}
+    claiming: dict[str, list[Predicted]] = {}
+    for finding, about in predictions(snapshot):
+        if finding.code in CLAIMED:
+            claiming.setdefault(finding.code, []).append((finding, about))
+        for name in about.names:
+            by_name.setdefault(name, []).append((finding, about))
+    return by_name, claiming
 
 
 @per_snapshot
@@ -186,14 +209,19 @@ def _containers(workload: Resource) -> Mapping[str, Any]:
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 
-def location(snapshot: Snapshot, owner: ObjectName | None, rule: int | None = None) -> Location:
+def location(
+    snapshot: Snapshot,
+    owner: ObjectName | None,
+    rule: int | None = None,
+    proxy: Proxy | None = None,
+) -> Location:
     """Return where a finding about an object of Envoy's configuration points to.
 
-    The object as it is, else as it was, else its name alone; without an object the first proxy.
+    The object as it is, else as it was, else its name alone; without an object the proxy.
     """
     kind = _BY_NAME.get(owner.kind) if owner is not None else None
     if owner is None or kind is None:
-        return location_of(pairs(snapshot)[0].after)
+        return location_of(proxy or pairs(snapshot)[0].after)
     path = () if rule is None else ("spec", "rules", rule)
     ref = Ref(kind, owner.namespace, owner.name)
     resource = snapshot.get(ref) or before(snapshot).get(ref)

@@ -19,13 +19,14 @@ from egops.gatewayapi import (
 )
 from egops.upgrade.compared import (
     all_effects,
+    explain,
     explained,
     pairs,
     predictions,
     rule_names,
     workload_effects,
 )
-from egops.upgrade.reach import CLAIMED, CLAIMS, explains, name_of
+from egops.upgrade.reach import CLAIMED, TOPICS, name_of
 from egops.xds.meaning import meaning
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ _ELSEWHERE = {
 _SHOWN = (
     GATEWAY, *ROUTE_KINDS, *EG_POLICY_KINDS, BACKEND, BACKEND_TLS_POLICY, HTTP_ROUTE_FILTER,
     SERVICE,
+)  # fmt: skip
+_LOSSES = ("EGU-0002", "EGU-0003", "EGU-0004")
+# the most telling part first
+_TELLING = (
+    "route", "virtual host", "filter chain", "listener", "endpoints", "cluster", "secret",
+    "workload", "controller",
 )  # fmt: skip
 _GENERAL = (GATEWAY, GATEWAY_CLASS, ENVOY_PROXY)
 
@@ -80,10 +87,13 @@ def outcomes(snapshot: Snapshot, observed: Iterable[Finding] = ()) -> tuple[Pred
         effects, seen, blind = (), frozenset(), str(exc)
     if snapshot.before is None:
         return ()
-    effects = (*effects, *workload_effects(snapshot))
-    found = tuple(observed)
+    shown: dict[int, list[Effect]] = {}
+    for effect, by in explain(snapshot, (*effects, *workload_effects(snapshot))):
+        for finding in by:
+            shown.setdefault(id(finding), []).append(effect)
+    losses = [each for each in observed if each.code in _LOSSES]
     return tuple(
-        _judge(finding, about, effects, found, seen, blind)
+        _judge(finding, about, shown.get(id(finding), []), losses, seen, blind)
         for finding, about in predictions(snapshot)
     )
 
@@ -102,18 +112,24 @@ def _seen(snapshot: Snapshot) -> frozenset[ObjectName]:
 def _judge(
     finding: Finding,
     about: Reach,
-    effects: tuple[Effect, ...],
-    observed: tuple[Finding, ...],
+    effects: list[Effect],
+    losses: list[Finding],
     seen: frozenset[ObjectName],
     blind: str,
 ) -> Prediction:
-    mine = [effect for effect in effects if _shows(finding, about, effect)]
+    mine = sorted(
+        (effect for effect in effects if _shows(finding, about, effect)),
+        key=lambda effect: (
+            effect.part.owner in about.gateways,
+            _TELLING.index(effect.part.section),
+        ),
+    )
     if mine:
         more = f" (and {len(mine) - 1} more)" if len(mine) > 1 else ""
         return Prediction(finding, Outcome.HAPPENED, f"{mine[0]}{more}")
-    if finding.code not in CLAIMED or finding.at.ref.kind not in _GENERAL:
-        for other in observed:
-            if other.code in ("EGU-0002", "EGU-0003", "EGU-0004") and _is_of(other, about):
+    if finding.code not in CLAIMED and finding.severity > Severity.INFO:
+        for other in losses:
+            if _is_of(other, about):
                 text = f"{other.code} {other.at.ref}: {other.problem.message}"
                 return Prediction(finding, Outcome.HAPPENED, text)
     if reason := _unseen(finding, about, seen, blind):
@@ -124,11 +140,9 @@ def _judge(
 
 
 def _shows(finding: Finding, about: Reach, effect: Effect) -> bool:
-    if not explains(finding, about, effect):
-        return False
+    """Return whether an effect that a finding accounts for is on an object of its own."""
     if finding.code not in CLAIMED or about.holds(effect):
         return True
-    # a claim on what no route or Gateway of the finding's own stands for
     return finding.at.ref.kind not in _SHOWN and effect.part.section in ("workload", "controller")
 
 
@@ -151,12 +165,11 @@ def _unseen(finding: Finding, about: Reach, seen: frozenset[ObjectName], blind: 
     if kind not in _SHOWN:
         return f"what it changes in {kind.name}s is not in the configuration of the proxies"
     general = kind in _GENERAL and finding.severity == Severity.INFO
-    if general and not any(claim.code == finding.code for claim in CLAIMS):
+    if general and finding.code not in CLAIMED and finding.code not in TOPICS:
         return "it tells of the installation, not of one object's configuration"
     if blind:
         return blind
-    names = about.objects | {owner for owner, _ in about.rules}
-    if not names & seen:
+    if not about.names & seen:
         return "no compared proxy has configuration of it"
     return ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from egops.finding import Severity
 from egops.gatewayapi import (
@@ -24,6 +24,7 @@ from egops.gatewayapi import (
     SERVICE_IMPORT,
     backend_refs,
     mirror_refs,
+    per_snapshot,
 )
 from egops.policies import targets
 from egops.snapshot import entries, items, text
@@ -84,11 +85,34 @@ CLAIMS = (
 CLAIMED = {claim.code for claim in CLAIMS}
 
 
+# what rules about a whole listener change there: a listener shows the changes of many causes
+TOPICS = {
+    code: re.compile(pattern)
+    for code, pattern in {
+        "EGU-1302": r"alpn",
+        "EGU-1305": r"filters|transport_socket",
+        "EGU-1309": r"use_remote_address|xff_num_trusted_hops|original_ip_detection",
+        "EGU-1310": r"use_remote_address|xff_num_trusted_hops|original_ip_detection",
+        "EGU-1326": r"internal_address_config",
+    }.items()
+}
+
+
 class Reach(NamedTuple):
-    """The objects, and of a route the rules, that a finding is about; no rules means all."""
+    """What a finding is about.
+
+    `rules` are rules of routes, `objects` are meant as a whole, `gateways` serve the routes: a
+    filter that a route's policy needs stands in the filter chain of its Gateway.
+    """
 
     objects: frozenset[ObjectName]
     rules: frozenset[tuple[ObjectName, int]] = frozenset()
+    gateways: frozenset[ObjectName] = frozenset()
+
+    @property
+    def names(self) -> frozenset[ObjectName]:
+        """Return all objects that an effect on which may be meant."""
+        return self.objects | self.gateways | {owner for owner, _ in self.rules}
 
     def holds(self, effect: Effect) -> bool:
         """Return whether an effect is on one of them."""
@@ -97,6 +121,8 @@ class Reach(NamedTuple):
             return False
         if owner in self.objects:
             return True
+        if owner in self.gateways:
+            return effect.part.section == "filter chain" and "http_filters[" in effect.path
         if rule is None:
             return any(owner == known for known, _ in self.rules)
         return (owner, rule) in self.rules
@@ -110,24 +136,23 @@ def name_of(ref: Ref) -> ObjectName:
 def explains(finding: Finding, reach: Reach, effect: Effect) -> bool:
     """Return whether a finding accounts for an effect."""
     if finding.code in CLAIMED:
-        claims = [claim for claim in CLAIMS if claim.code == finding.code]
-        if any(claim.covers(effect) for claim in claims):
+        if any(claim.covers(effect) for claim in CLAIMS if claim.code == finding.code):
             return True
-        # what the rule says of one object is about that object, too
-        return finding.severity > Severity.INFO and _is_special(finding) and reach.holds(effect)
-    if any(claim.covers(effect) for claim in CLAIMS):
+        # a patch that no longer applies shows where it was applied
+        return finding.at.ref.kind == ENVOY_PATCH_POLICY and reach.holds(effect)
+    if any(claim.covers(effect) for claim in CLAIMS) or _is_general(finding):
         return False
-    return not _is_general(finding) and reach.holds(effect)
+    topic = TOPICS.get(finding.code)
+    if topic is not None and not topic.search(effect.path):
+        return False
+    return reach.holds(effect)
 
 
 def _is_general(finding: Finding) -> bool:
     """Return whether a finding tells of the installation: it accounts for nothing in particular."""
     kinds = (GATEWAY, *_EVERYTHING)
-    return finding.severity == Severity.INFO and finding.at.ref.kind in kinds
-
-
-def _is_special(finding: Finding) -> bool:
-    return finding.at.ref.kind not in (GATEWAY, *_EVERYTHING)
+    about_all = finding.severity == Severity.INFO and finding.at.ref.kind in kinds
+    return about_all and finding.code not in TOPICS
 
 
 def reach(snapshot: Snapshot, finding: Finding) -> Reach:
@@ -136,7 +161,9 @@ def reach(snapshot: Snapshot, finding: Finding) -> Reach:
     resource = snapshot.get(ref)
     rule = _rule(finding)
     if ref.kind in ROUTE_KINDS and rule is not None:
-        return Reach(frozenset(), frozenset({(name_of(ref), rule)}))
+        mine = frozenset({name_of(ref)})
+        rules = frozenset({(name_of(ref), rule)})
+        return Reach(frozenset(), rules, _gateways_of(snapshot, mine))
     related = {other.ref for other in finding.problem.related}
     found = {name_of(ref), *map(name_of, related)}
     if resource is not None:
@@ -144,7 +171,24 @@ def reach(snapshot: Snapshot, finding: Finding) -> Reach:
     for other in related:
         if other.kind not in (GATEWAY, *_EVERYTHING) and (known := snapshot.get(other)):
             found |= set(_around(snapshot, known))
-    return Reach(frozenset(found))
+    objects = frozenset(found)
+    return Reach(objects, frozenset(), _gateways_of(snapshot, objects) - objects)
+
+
+def _gateways_of(snapshot: Snapshot, routes: frozenset[ObjectName]) -> frozenset[ObjectName]:
+    known = _serving(snapshot)
+    return frozenset(gateway for route in routes for gateway in known.get(route, ()))
+
+
+@per_snapshot
+def _serving(snapshot: Snapshot) -> dict[ObjectName, tuple[ObjectName, ...]]:
+    """Return the Gateways of each route."""
+    return {
+        name_of(attachment.route.ref): tuple(
+            name_of(gateway.ref) for gateway in attachment.gateways
+        )
+        for attachment in world(snapshot).routes()
+    }
 
 
 def _rule(finding: Finding) -> int | None:
@@ -177,25 +221,33 @@ def _around(snapshot: Snapshot, resource: Resource) -> Iterator[ObjectName]:
 
 
 def _routes_of(snapshot: Snapshot, gateways: Iterable[Resource]) -> Iterator[ObjectName]:
-    wanted = {gateway.ref for gateway in gateways}
-    for attachment in world(snapshot).routes():
-        if any(gateway.ref in wanted for gateway in attachment.gateways):
-            yield name_of(attachment.route.ref)
+    wanted = {name_of(gateway.ref) for gateway in gateways}
+    for route, serving in _serving(snapshot).items():
+        if wanted.intersection(serving):
+            yield route
 
 
 def _users(snapshot: Snapshot, backend: Ref) -> Iterator[ObjectName]:
-    """Yield the routes that send or mirror requests to a backend."""
+    yield from _using(snapshot).get(backend, ())
+
+
+@per_snapshot
+def _using(snapshot: Snapshot) -> dict[Ref, dict[ObjectName, None]]:
+    """Return the routes that send or mirror requests to each backend."""
+    found: dict[Ref, dict[ObjectName, None]] = {}
     for attachment in world(snapshot).routes():
-        refs = (*backend_refs(attachment.route), *mirror_refs(attachment.route))
-        if any(found.ref == backend for found in refs):
-            yield name_of(attachment.route.ref)
+        for one in (*backend_refs(attachment.route), *mirror_refs(attachment.route)):
+            if one.ref is not None:
+                found.setdefault(one.ref, {})[name_of(attachment.route.ref)] = None
+    return found
 
 
 def _extended(snapshot: Snapshot, resource: Resource) -> Iterator[ObjectName]:
     for attachment in world(snapshot).routes():
         route = attachment.route
+        if route.namespace != resource.namespace:
+            continue
         for entry in entries(route.spec, "rules"):
             for _, one in items(entry, "filters"):
-                named: Any = one.get("extensionRef")
-                if text(named, "name") == resource.name and route.namespace == resource.namespace:
+                if text(one, "extensionRef", "name") == resource.name:
                     yield name_of(route.ref)

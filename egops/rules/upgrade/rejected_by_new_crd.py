@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from egops.snapshot import Snapshot
 
 TOLD = {("ClientTrafficPolicy", ("spec", "clientIPDetection", "xForwardedFor"))}  # by EGU-1309
+TOLD_REASONS = (  # by EGU-1104
+    "tls mode must be Terminate for protocol HTTPS",
+    "certificateRefs or options must be specified when mode is Terminate",
+)
 
 
 @rule(
@@ -41,6 +45,8 @@ def rejected_by_new_crd(snapshot: Snapshot) -> Iterator[Problem]:
     is_live = snapshot.source.type is SourceType.CLUSTER
     for resource, found in all_refusals(snapshot):
         if found.is_pruned or (resource.kind.name, found.path) in TOLD:
+            continue
+        if found.reason in TOLD_REASONS:
             continue
         yield change(
             snapshot,
