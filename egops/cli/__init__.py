@@ -29,6 +29,7 @@ COMMANDS = {
     ),
     "rule": ("egops.cli.rules", "Explain one rule: what it finds, why it matters, how to fix it."),
     "rules": ("egops.cli.rules", "List the rules: code, severity, area, name and what each finds."),
+    "upgrade": ("egops.cli.upgrade", "Verify an upgrade: what it changed, and what was predicted."),
     "upgrade-check": ("egops.cli.upgrade_check", "Tell what the next release changes for objects."),
 }
 

@@ -115,6 +115,18 @@ DOCTOR_MODULES: tuple[str, ...] = (
 
 # rules of other areas that `egops certs check` runs too: what a broken trust does to the xDS link
 CERTIFICATE = frozenset({"EGD-440"})
+# what `egops upgrade verify` asks: two states of one installation are compared
+AFTERMATH_MODULES: tuple[str, ...] = (
+    "upgrade.unexplained_translation_difference",
+    "upgrade.condition_lost",
+    "upgrade.object_gone",
+    "upgrade.request_changes_fate",
+    "upgrade.release_not_reached",
+    "upgrade.update_refused",
+    "upgrade.response_flag_appeared",
+    "upgrade.container_restarted",
+)
+
 RETIRED: frozenset[str] = frozenset()  # codes are never used again
 
 
@@ -136,9 +148,16 @@ def upgrade_rules() -> tuple[Rule, ...]:
     return _load(UPGRADE_MODULES)
 
 
+@cache
+def aftermath_rules() -> tuple[Rule, ...]:
+    """Return the rules of `egops upgrade verify`, in order of code."""
+    return _load(AFTERMATH_MODULES)
+
+
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in order of code."""
-    return tuple(sorted((*doctor_rules(), *upgrade_rules()), key=lambda rule: rule.code))
+    rules = (*doctor_rules(), *upgrade_rules(), *aftermath_rules())
+    return tuple(sorted(rules, key=lambda rule: rule.code))
 
 
 def _load(modules: tuple[str, ...]) -> tuple[Rule, ...]:

@@ -68,7 +68,7 @@ def _short(value: Any) -> str:
 
 def changes(old: ConfigDump, new: ConfigDump) -> Iterator[Change]:
     """Yield the changes from one dump to another, by section and name."""
-    before, after = dict(_resources(old)), dict(_resources(new))
+    before, after = dict(resources(old)), dict(resources(new))
     for section in SECTIONS:
         one, other = before.get(section, {}), after.get(section, {})
         for key, body in one.items():
@@ -122,7 +122,7 @@ class _Named(Struct, gc=False):
 Found = dict[Key, Raw]
 
 
-def _resources(dump: ConfigDump) -> dict[str, Found]:
+def resources(dump: ConfigDump) -> dict[str, Found]:
     """Return the raw resources of a dump by section and name."""
     found: dict[str, Found] = {section: {} for section in SECTIONS}
     for name, raw in dump.raw_sections():
@@ -202,18 +202,19 @@ def differences(old: Raw, new: Raw) -> Iterator[Difference]:
     """Yield what differs between two resources, without key material."""
     if bytes(old) == bytes(new):
         return
-    yield from _compare(redact(_plain(old)), redact(_plain(new)), "")
+    yield from compare(redact(_plain(old)), redact(_plain(new)), "")
 
 
 def _plain(raw: Raw) -> Any:
     return msgspec.json.decode(raw) if raw else None
 
 
-def _compare(old: Any, new: Any, path: str) -> Iterator[Difference]:
+def compare(old: Any, new: Any, path: str) -> Iterator[Difference]:
+    """Yield what differs between two plain values at and below a path."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in (*old, *(name for name in new if name not in old)):
             if name not in IGNORED:
-                yield from _compare(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
+                yield from compare(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
     elif isinstance(old, list) and isinstance(new, list):
         yield from _compare_lists(old, new, path)
     elif old != new:
@@ -225,7 +226,7 @@ def _compare_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Differ
     unordered = path.rpartition(".")[2] in UNORDERED
     if one is not None and other is not None:
         for name in (*one, *(name for name in other if name not in one)):
-            yield from _compare(one.get(name), other.get(name), f"{path}[{name}]")
+            yield from compare(one.get(name), other.get(name), f"{path}[{name}]")
         common = [name for name in one if name in other]
         if not unordered and common != [name for name in other if name in one]:
             yield Difference(f"{path} (order)", list(one), list(other))
@@ -235,7 +236,7 @@ def _compare_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Differ
     for index in range(max(len(old), len(new))):
         before = old[index] if index < len(old) else None
         after = new[index] if index < len(new) else None
-        yield from _compare(before, after, f"{path}[{index}]")
+        yield from compare(before, after, f"{path}[{index}]")
 
 
 def _order(value: Any) -> bytes:
@@ -267,8 +268,8 @@ def reordered(old: Found, new: Found) -> Iterator[Change]:
         if key in ranks:
             hosts.setdefault(key[:-1], []).append(key)
     for inside, keys in hosts.items():
-        for first, second in _swapped(keys, [ranks[key] for key in keys]):
-            if may_both_match(_match(new[first]), _match(new[second])):
+        for first, second in swapped(keys, [ranks[key] for key in keys]):
+            if may_both_match(match_of(new[first]), match_of(new[second])):
                 difference = Difference("before", second[-1], None)
                 after = Difference("after", None, second[-1])
                 owner = owner_of("route", first, new[first])
@@ -277,7 +278,7 @@ def reordered(old: Found, new: Found) -> Iterator[Change]:
                 )
 
 
-def _swapped(keys: Sequence[Key], ranks: Sequence[int]) -> Iterator[tuple[Key, Key]]:
+def swapped(keys: Sequence[Key], ranks: Sequence[int]) -> Iterator[tuple[Key, Key]]:
     """Yield the pairs that stood in order and no longer do."""
     if list(ranks) == sorted(ranks):
         return
@@ -287,7 +288,8 @@ def _swapped(keys: Sequence[Key], ranks: Sequence[int]) -> Iterator[tuple[Key, K
                 yield keys[index], keys[other]
 
 
-def _match(body: Raw) -> words.Match:
+def match_of(body: Raw) -> words.Match:
+    """Return the match of a route, as far as it can be read."""
     route = lenient(body, Route)
     return words.match_of(route.match) if route else words.Match()
 

@@ -15,7 +15,7 @@ from egops.errors import InputError
 from egops.xds.actions import action_of
 from egops.xds.config_dump import plain
 from egops.xds.match_request import Request, decode
-from egops.xds.owners import Source, route_source
+from egops.xds.owners import Source, cluster_name_owner, route_source
 from egops.xds.walk_action import upstream_host, upstream_path
 from egops.xds.walk_effects import filter_steps
 from egops.xds.walk_examples import requests, spots
@@ -71,11 +71,29 @@ def changes(old: Walker, new: Walker) -> list[Change]:
     found: dict[Any, list[Any]] = {}
     for request in probes(old, new):
         before, after = fate(old, request), fate(new, request)
-        if before != after:
+        if before != after and not _is_renamed(before, after):
             change = Change(before, after, request, 1)
             entry = found.setdefault(_alike(change), [change, 0])
             entry[1] += 1
     return [change._replace(times=count) for change, count in found.values()]
+
+
+def _is_renamed(old: Fate, new: Fate) -> bool:
+    """Return whether only names of clusters differ: releases cut rules into them differently."""
+    if old._replace(backends=()) != new._replace(backends=()):
+        return False
+    names = [{text.rpartition(" ")[0] for text in one.backends} for one in (old, new)]
+    return not names[0] & names[1] and _shares(old) == _shares(new)
+
+
+def _shares(found: Fate) -> dict[str, int]:
+    """Return the percentage of requests by the owner of the clusters."""
+    shares: dict[str, int] = {}
+    for text in found.backends:
+        name, _, share = text.rpartition(" ")
+        owner = str(cluster_name_owner(name) or name)
+        shares[owner] = shares.get(owner, 0) + int(share.strip("()%") or 0)
+    return shares
 
 
 def _alike(change: Change) -> Any:

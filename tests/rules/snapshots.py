@@ -19,16 +19,23 @@ our own, `Proxy` and `ControlPlane` (apiVersion `test.egops.dev/v1`):
         …
     failures: {stats: "timed out after 5 s"}
 
+`RateLimitServer` and `Server` documents (a server by its address) likewise; their answer is `tls`,
+`rate_limit_tls` or `server_tls`: a list of handshakes, certificates in base64 of DER.
+
 `Snapshot` documents set what else is known: `taken_at`, `source: cluster` (default `cluster`, so
 that absent objects do not exist), `unread: {Secret: forbidden}`, `absent: [TLSRoute]`,
 `prometheus: {area.rule_module.QUERY: [{labels: {…}, value: 1}]}`, `kubernetes_version`, `strict`,
 `unprobed: {config_dump: reason}`,
 `upgrade: {from: 1.2.8, to: 1.3.0}`.
+
+A folder `before` in a fixture is the same installation before the upgrade, with the same documents;
+what the upgrade rules say of it is the prediction.
 """
 
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -36,21 +43,28 @@ from typing import Any
 
 import orjson
 
+from egops.engine import run
+from egops.finding import Finding
 from egops.gatewayapi import KINDS
 from egops.gather.manifests import Manifests
 from egops.gather.yaml_documents import DocumentError, documents
+from egops.pki import SERVER
+from egops.rules.registry import upgrade_rules
 from egops.snapshot import (
     ControlPlane,
     Kind,
     Origin,
     Probe,
     Proxy,
+    RateLimitServer,
     Resource,
+    Server,
     Snapshot,
     Source,
     SourceType,
     Upgrade,
 )
+from egops.upgrade.select import rules_of
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -66,11 +80,24 @@ def load_fixture(path: Path) -> Snapshot:
             assert not isinstance(document, DocumentError), f"{file}: {document}"
             value = document.value
             if isinstance(value, dict) and value.get("apiVersion") == "test.egops.dev/v1":
-                ours.append(value)
+                origin = _origin(text, str(file), document.line, document.end)
+                ours.append({**value, "origin": origin} if value["kind"] == "Server" else value)
             else:
                 manifests.add(value, _origin(text, str(file), document.line, document.end))
     assert not manifests.broken, manifests.broken
-    return snapshot_of(manifests.resources, ours)
+    found = snapshot_of(manifests.resources, ours)
+    if (path / "before").is_dir():
+        past = load_fixture(path / "before")
+        found = replace(found, before=past, predicted=_predicted(past, found.upgrade))
+    return found
+
+
+def _predicted(past: Snapshot, step: Upgrade | None) -> tuple[Finding, ...] | None:
+    if step is None:
+        return None
+    report = run(rules_of(upgrade_rules(), step), replace(past, upgrade=step))
+    assert not report.crashed, report.crashed
+    return report.findings
 
 
 def _origin(text: str, file: str, start: int, end: int) -> Origin:
@@ -85,6 +112,7 @@ def snapshot_of(
     """Return a snapshot of objects and of documents of our own kinds."""
     facts: dict[str, Any] = {}
     proxies, control_planes = [], []
+    limits, servers = [], []
     for document in ours:
         if document["kind"] == "Snapshot":
             facts.update(document)
@@ -98,6 +126,12 @@ def snapshot_of(
         failures = {_probe(key): value for key, value in document.get("failures", {}).items()}
         if document["kind"] == "Proxy":
             proxies.append(Proxy(name, pod, answers, failures))
+        elif document["kind"] == "RateLimitServer":
+            limits.append(RateLimitServer(name, pod, answers, failures))
+        elif document["kind"] == "Server":
+            address = document["metadata"]["name"]
+            place = Resource(SERVER, document, document.pop("origin"))
+            servers.append(Server(address, place, answers, failures))
         else:
             control_planes.append(ControlPlane(name, pod, answers, failures))
     by_name = {kind.name: kind for kind in KINDS}
@@ -116,6 +150,8 @@ def snapshot_of(
         absent=frozenset(by_name[name] for name in facts.get("absent", [])),
         proxies=tuple(proxies),
         control_planes=tuple(control_planes),
+        rate_limit_servers=tuple(limits),
+        servers=tuple(servers),
         unprobed={_probe(key): value for key, value in facts.get("unprobed", {}).items()},
         kubernetes_version=facts.get("kubernetes_version", ""),
         window_seconds=facts.get("window_seconds", 10.0),

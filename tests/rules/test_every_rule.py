@@ -43,7 +43,7 @@ def rule_of(fixture: Path) -> Rule:
 
 
 def marks(fixture: Path, rule: Rule) -> set[tuple[str, int]]:
-    files = [fixture] if fixture.is_file() else sorted(fixture.glob("*.yaml"))
+    files = [fixture] if fixture.is_file() else sorted(fixture.rglob("*.yaml"))
     return {
         (str(file), number)
         for file in files
