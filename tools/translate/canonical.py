@@ -87,6 +87,7 @@ def _provider(provider: Any) -> Any:
 
 # ------- clusters
 
+_STREAMS = ("tcproute/", "tlsroute/", "udproute/")
 _LB = "envoy.load_balancing_policies."
 _POLICIES = {
     "LEAST_REQUEST": "least_request",
@@ -106,6 +107,8 @@ def _cluster(cluster: Json) -> Json:
         cluster.pop("ignore_health_on_host_removal", None)  # nothing to ignore
     if cluster.get("transport_socket", {}).get("name") == "dummy.transport_socket":
         del cluster["transport_socket"]  # every endpoint matches one of the others
+    if cluster.get("name", "").startswith(_STREAMS):
+        cluster.pop("typed_extension_protocol_options", None)  # HTTP's, and nobody speaks it
     return cluster
 
 
@@ -156,6 +159,7 @@ def _dns(cluster: Json) -> None:
 # ------- every resource
 
 _DROPPED = ("initial_fetch_timeout",)
+_RENAMED = {"parsed_expr": "cel_expr_parsed"}
 
 
 def _walk(value: Any, world: World) -> Any:
@@ -163,7 +167,7 @@ def _walk(value: Any, world: World) -> Any:
         return [_walk(entry, world) for entry in value]
     if not isinstance(value, dict):
         return value
-    value = {key: entry for key, entry in value.items() if key not in _DROPPED}
+    value = {_RENAMED.get(k, k): entry for k, entry in value.items() if k not in _DROPPED}
     _metadata(value)
     _requirements(value, world)
     if value.get("max_connections_to_accept_per_socket_event") == 1:

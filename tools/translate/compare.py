@@ -35,8 +35,19 @@ from tools.translate.meaning import differences, meaning
 from tools.translate.tree import objects_of, tree_of
 from tools.translate.upstream import with_services
 
-OUTSIDE = {"EGU-1301", "EGU-1304", "EGU-1306", "EGU-1308", "EGU-1314", "EGU-1315", "EGU-1323"}
-# judged by the provider, the infrastructure or Envoy itself: translators can't show these
+OUTSIDE = {
+    "EGU-0010",
+    "EGU-1301",
+    "EGU-1304",
+    "EGU-1306",
+    "EGU-1308",
+    "EGU-1314",
+    "EGU-1315",
+    "EGU-1323",
+}
+# judged by the API server, the provider, the infrastructure or Envoy itself: no translator's matter
+EVERYWHERE = {"EGU-0014", "EGU-1301", "EGU-1326", "EGU-1327", "EGU-1804", "EGU-1809", "EGU-1909"}
+# said of every installation
 
 
 def judge(objects: list[dict[str, Any]], start: str, end: str) -> list[Finding]:
@@ -162,7 +173,7 @@ def _is_mass(finding: Finding) -> bool:
     is_info = finding.severity == Severity.INFO
     if finding.code == "EGU-1316":
         return is_info and finding.at.ref.kind.name != "HTTPRoute"
-    return is_info and finding.code in ("EGU-0014", "EGU-1301", "EGU-1326", "EGU-1327")
+    return is_info and finding.code in EVERYWHERE
 
 
 def _is_outside(finding: Finding) -> bool:

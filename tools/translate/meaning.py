@@ -11,6 +11,7 @@ DEFAULT_JSON = {"start_time": "%START_TIME%", "method": "%REQ(:METHOD)%"}
 DEFAULT_TEXT = '{"start_time":"%START_TIME%","method":"%REQ(:METHOD)%"'
 SECRETS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 LIMIT = 40
+SHARED_CA = "system_ca_certificates"  # one secret for all instead of one each: EGU-1907
 WITHHELD = "nothing is published"
 
 
@@ -103,6 +104,8 @@ def _tls(context: dict[str, Any], system: frozenset[str]) -> dict[str, Any]:
         names = combined.get("default_validation_context", {}).get("match_typed_subject_alt_names")
         secret = combined.get("validation_context_sds_secret_config", {}).get("name")
         rest = {k: v for k, v in context.items() if k != "combined_validation_context"}
+        if secret == SHARED_CA:
+            return {**rest, "system-ca": names, "shared": True}
         if secret in system:
             return {**rest, "system-ca": names}
         return {**rest, "ca": secret, "names": names}
