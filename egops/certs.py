@@ -226,6 +226,93 @@ def _spki(key: Any) -> bytes:
     return encoded
 
 
+# ------------------------------------------------------------------ what it is good for
+
+SERVER_AUTH, CLIENT_AUTH = "server auth", "client auth"
+_PURPOSES = {"1.3.6.1.5.5.7.3.1": SERVER_AUTH, "1.3.6.1.5.5.7.3.2": CLIENT_AUTH}
+_ANY_PURPOSE = "2.5.29.37.0"
+WEAK_DIGESTS = ("md5", "sha1")
+
+
+def missing_purposes(certificate: Certificate, needed: Iterable[str]) -> list[str]:
+    """Return the purposes that it needs and does not have; one without the extension has all."""
+    from cryptography import x509
+
+    try:
+        usage = certificate.x509.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    found = {oid.dotted_string for oid in usage}
+    if _ANY_PURPOSE in found:
+        return []
+    has = {_PURPOSES.get(oid) for oid in found}
+    return [purpose for purpose in needed if purpose not in has]
+
+
+def can_sign(certificate: Certificate) -> bool:
+    """Return whether its keyUsage, if it has any, lets it sign a handshake (TLS 1.3 asks that)."""
+    from cryptography import x509
+
+    try:
+        usage = certificate.x509.extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return True
+    return bool(usage.digital_signature)
+
+
+def weaknesses(certificate: Certificate, *, as_authority: bool) -> list[str]:
+    """Return what makes a certificate unfit by today's measure."""
+    found = []
+    family, _, size = certificate.key_type.partition(" ")
+    if family == "RSA" and size.isdigit() and int(size) < 2048:
+        found.append(f"its RSA key has {size} bits")
+    digest = _digest(certificate)
+    if digest in WEAK_DIGESTS and certificate.subject != certificate.issuer:
+        found.append(f"it is signed with {digest.upper()}")
+    if as_authority and (reason := _not_an_authority(certificate)):
+        found.append(reason)
+    return found
+
+
+def _digest(certificate: Certificate) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        algorithm = certificate.x509.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return ""
+    return algorithm.name if algorithm else ""
+
+
+def _not_an_authority(certificate: Certificate) -> str:
+    from cryptography import x509
+
+    extensions = certificate.x509.extensions
+    if not certificate.is_ca:
+        return "it is no CA (basicConstraints)"
+    try:
+        usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    return "" if usage.key_cert_sign else "its keyUsage lacks keyCertSign"
+
+
+def malformed_names(certificate: Certificate) -> list[str]:
+    """Return the DNS names that strict clients (Go's among them) refuse to parse."""
+    return [name for name in certificate.dns_names if not _is_dns_name(name)]
+
+
+def _is_dns_name(name: str) -> bool:
+    labels = (name.removeprefix("*.") if name != "*" else "x").split(".")
+    return len(name) <= 253 and all(
+        0 < len(label) <= 63
+        and all(char.isascii() and (char.isalnum() or char in "-_") for char in label)
+        and label[0] != "-"
+        and label[-1] != "-"
+        for label in labels
+    )
+
+
 # ------------------------------------------------------------------ trust
 
 

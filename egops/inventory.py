@@ -29,27 +29,29 @@ from egops.gatewayapi import (
 from egops.pki import (
     CERT_MANAGER,
     CONTROL_PLANE_SECRETS,
+    answers_location,
     certificates,
     control_plane_secrets,
     listener_secrets,
     sent_chain,
+    shown_chain,
 )
+from egops.pki import SERVER as SERVER_KIND
 from egops.proxies import location_of, short_name
 from egops.refusals import moment
-from egops.snapshot import Probe, items, section, text
+from egops.snapshot import Probe, Server, items, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from egops.certs import Certificate
-    from egops.snapshot import Location, Path, Proxy, Ref, Resource, Snapshot
+    from egops.snapshot import Answers, Location, Path, Proxy, Ref, Resource, Snapshot
     from egops.xds import admin
 
-READS = (
-    *OURS, SECRET, CONFIG_MAP, MUTATING_WEBHOOK, CERTIFICATE, CLIENT_TRAFFIC_POLICY,
-    BACKEND_TLS_POLICY, BACKEND, ENVOY_PROXY,
-)  # fmt: skip
+USER_KINDS = (CLIENT_TRAFFIC_POLICY, BACKEND_TLS_POLICY, BACKEND, ENVOY_PROXY)
+"""The kinds in which users name certificates, besides listeners."""
+READS = (*OURS, SECRET, CONFIG_MAP, MUTATING_WEBHOOK, CERTIFICATE, *USER_KINDS)
 """What the inventory looks at; kinds that could not be read are missing in it."""
 
 WEBHOOK = "envoy-gateway-topology-injector."
@@ -111,6 +113,16 @@ class Row:
 
 def renewer(holder: Resource, snapshot: Snapshot) -> str:
     """Return who renews what an object holds: an operator, certgen (which never does), unknown."""
+    if owner := owner_of(holder, snapshot):
+        return owner
+    if holder.name in CONTROL_PLANE_SECRETS and holder.kind == SECRET:
+        made = text(holder.labels, "control-plane") == "envoy-gateway"
+        return "nobody: certgen made it" if made else "unknown"
+    return "unknown"
+
+
+def owner_of(holder: Resource, snapshot: Snapshot) -> str:
+    """Return the tool that keeps an object as it wants it, or an empty string."""
     if name := text(holder.annotations, CERT_MANAGER):
         return f"cert-manager Certificate {holder.namespace}/{name}"
     for certificate in snapshot.all(CERTIFICATE):
@@ -123,12 +135,7 @@ def renewer(holder: Resource, snapshot: Snapshot) -> str:
     for _, owner in items(holder.metadata, "ownerReferences"):
         if text(owner, "kind") in ("ExternalSecret", "SealedSecret"):
             return f"{text(owner, 'kind')} {holder.namespace}/{text(owner, 'name')}"
-    if writer := _writer(holder):
-        return writer
-    if holder.name in CONTROL_PLANE_SECRETS and holder.kind == SECRET:
-        made = text(holder.labels, "control-plane") == "envoy-gateway"
-        return "nobody: certgen made it" if made else "unknown"
-    return "unknown"
+    return _writer(holder)
 
 
 def _writer(holder: Resource) -> str:
@@ -180,7 +187,7 @@ def _everything(snapshot: Snapshot) -> Iterator[Held]:
         yield from _chain(secret, "tls.crt", SERVER, users, snapshot)
     for use in uses(snapshot):
         role = AUTHORITY if use.key == "ca.crt" else CLIENT
-        yield from _chain(use.holder, use.key, role, (use.user,), snapshot)
+        yield from _chain(use.holder, use.key, role, (str(use.owner.ref),), snapshot)
     for config in snapshot.all(CONFIG_MAP):
         if is_proxy(config) and "ca.crt" in section(config.body, "data"):
             user = (f"proxies of {config.name}: xDS server's CA",)
@@ -247,7 +254,7 @@ class Use(NamedTuple):
 
     holder: Resource
     key: str
-    user: str
+    owner: Resource
     at: Location
 
 
@@ -274,15 +281,20 @@ def uses(snapshot: Snapshot) -> Iterator[Use]:
                 holder = snapshot.get(ref.ref) if ref.ref else None
                 if holder is not None and holder.kind in (SECRET, CONFIG_MAP):
                     key = "tls.crt" if field == "clientCertificateRef" else "ca.crt"
-                    yield Use(holder, key, str(owner.ref), ref.entry.at("name"))
+                    yield Use(holder, key, owner, ref.entry.at("name"))
 
 
 # ------------------------------------------------------------------ the table
 
 
 def rows(snapshot: Snapshot) -> list[Row]:
-    """Return the inventory: what objects hold, then what only a proxy holds."""
+    """Return the inventory: what objects hold, then what only a server or a proxy showed."""
     found = [_row(one) for one in held(snapshot)]
+    fingerprints = {row.fingerprint for row in found}
+    for row in _shown(snapshot):
+        if row.fingerprint not in fingerprints or row.kind == SERVER_KIND.name:
+            fingerprints.add(row.fingerprint)
+            found.append(row)
     known = [row.serial for row in found]
     for proxy in snapshot.proxies:
         for row in _of_proxy(proxy, known):
@@ -292,14 +304,27 @@ def rows(snapshot: Snapshot) -> list[Row]:
 
 
 def _row(one: Held) -> Row:
-    certificate, holder = one.certificate, one.holder
+    return _plain_row(
+        one.holder.ref, one.key, one.index, one.role, one.certificate, one.users, one.renewer
+    )
+
+
+def _plain_row(  # noqa: PLR0913, PLR0917 - a row's columns
+    ref: Ref,
+    key: str,
+    index: int,
+    role: str,
+    certificate: Certificate,
+    users: tuple[str, ...],
+    renewed_by: str,
+) -> Row:
     return Row(
-        holder.kind.name,
-        holder.namespace,
-        holder.name,
-        one.key,
-        one.index,
-        one.role,
+        ref.kind.name,
+        ref.namespace,
+        ref.name,
+        key,
+        index,
+        role,
         certificate.subject,
         certificate.issuer,
         certificate.serial,
@@ -308,9 +333,22 @@ def _row(one: Held) -> Row:
         certificate.not_before,
         certificate.not_after,
         certificate.key_type,
-        one.users,
-        one.renewer,
+        users,
+        renewed_by,
     )
+
+
+def _shown(snapshot: Snapshot) -> Iterator[Row]:
+    """Yield what servers showed in handshakes: Envoy Gateway's, and those that were named."""
+    asked: tuple[Answers, ...] = (*snapshot.control_planes, *snapshot.rate_limit_servers)
+    for answers in (*asked, *snapshot.servers):
+        ref = answers_location(answers).ref
+        users = answers.users if isinstance(answers, Server) else (ref.name,)
+        for handshake in answers.handshakes:
+            for index, each in enumerate(shown_chain(handshake)):
+                role = SERVER if not index else AUTHORITY if each.is_ca else INTERMEDIATE
+                key = "" if isinstance(answers, Server) else f"port {handshake.port}"
+                yield _plain_row(ref, key, index, role, each, users, "unknown")
 
 
 def _of_proxy(proxy: Proxy, known: Iterable[str]) -> Iterator[Row]:
@@ -357,24 +395,8 @@ def _live_row(proxy: Proxy, each: admin.Certificate, role: str) -> Row:
 def _dumped(proxy: Proxy) -> Iterator[Row]:
     if not proxy.has(Probe.CONFIG_DUMP):
         return
-    ref = location_of(proxy).ref
+    ref, user = location_of(proxy).ref, (short_name(proxy),)
     for entry in proxy.config.secrets:
         for index, each in enumerate(sent_chain(entry)):
-            yield Row(
-                "Pod" if proxy.pod is not None else "Envoy",
-                ref.namespace,
-                ref.name,
-                f"secret {entry.name}",
-                index,
-                AUTHORITY if each.is_ca else SERVER,
-                each.subject,
-                each.issuer,
-                each.serial,
-                each.fingerprint,
-                each.names,
-                each.not_before,
-                each.not_after,
-                each.key_type,
-                (short_name(proxy),),
-                "unknown",
-            )
+            role = AUTHORITY if each.is_ca else SERVER
+            yield _plain_row(ref, f"secret {entry.name}", index, role, each, user, "unknown")

@@ -6,7 +6,7 @@ from base64 import b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from egops.certs import Certificate, CertificateError, read_chain, secret_bytes
+from egops.certs import Certificate, CertificateError, read_chain, read_der, secret_bytes
 from egops.gatewayapi import (
     SECRET,
     Entry,
@@ -16,7 +16,7 @@ from egops.gatewayapi import (
     timestamp,
 )
 from egops.listeners import every_listener
-from egops.snapshot import Probe, items, section, text
+from egops.snapshot import Kind, Location, Probe, Ref, items, section, text
 from egops.xds import admin
 from egops.xds.config_dump import plain
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
+    from egops.handshakes import Handshake
     from egops.listeners import Listener
-    from egops.snapshot import Proxy, Resource, Snapshot
+    from egops.snapshot import Answers, Proxy, Resource, Snapshot
     from egops.xds.config_dump import SecretEntry
 
 CONTROL_PLANE_SECRETS = ("envoy-gateway", "envoy", "envoy-rate-limit")
+OWN_LINKS = ("xds_cluster", "ratelimit_cluster", "wasm_cluster")  # of a proxy to Envoy Gateway's
 TLS_TYPE = "kubernetes.io/tls"
 CERT_MANAGER = "cert-manager.io/certificate-name"
 DEFAULT_NAMESPACE = "envoy-gateway-system"
@@ -157,16 +159,24 @@ class Deadline(NamedTuple):
 
 
 def deadline(
-    certificate: Certificate, warn: timedelta, fail: timedelta, *, managed: bool
+    begin: datetime, end: datetime, snapshot: Snapshot, default: Deadline, *, managed: bool = False
 ) -> Deadline:
-    """Return the thresholds; those of a short-lived certificate that renews itself are shorter.
+    """Return the thresholds: the rule's own, or what the command was told (`--warn 33%`).
 
-    cert-manager renews after two thirds of the lifetime, so only less than a quarter is late.
+    Those of a short-lived certificate that renews itself are shorter: cert-manager renews after two
+    thirds of the lifetime, so only less than a quarter is late. What a user chose is taken as is.
     """
-    if not managed:
-        return Deadline(warn, fail)
-    lifetime = certificate.not_after - certificate.not_before
-    return Deadline(min(warn, lifetime / 4), min(fail, lifetime / 10))
+    lifetime = end - begin
+    expiry = snapshot.expiry
+    if expiry is not None:
+        default = Deadline(_length(expiry.warn, lifetime), _length(expiry.critical, lifetime))
+    if not managed or (expiry is not None and expiry.is_chosen):
+        return default
+    return Deadline(min(default.warn, lifetime / 4), min(default.fail, lifetime / 10))
+
+
+def _length(threshold: timedelta | float, lifetime: timedelta) -> timedelta:
+    return lifetime * threshold if isinstance(threshold, float) else threshold
 
 
 # ------------------------------------------------------------------ live certificates
@@ -236,6 +246,65 @@ def is_control_plane(certificate: admin.Certificate) -> bool:
     """Return whether it is the proxies' own: its one name is `*.<namespace>`, no public name."""
     names = [name.dns for name in certificate.subject_alt_names if name.dns]
     return len(names) == 1 and names[0].startswith("*.") and "." not in names[0][2:]
+
+
+def secret_for(name: str, namespace: str, snapshot: Snapshot) -> Resource | None:
+    """Return a control plane Secret for a pod in a namespace: of its install, or the only one."""
+    installed = dict(control_plane_secrets(snapshot))
+    if namespace in installed:
+        return installed[namespace].get(name)
+    return next(iter(installed.values())).get(name) if len(installed) == 1 else None
+
+
+def is_from_file(certificate: admin.Certificate) -> bool:
+    """Return whether Envoy read it from a file by itself: it never reads it again."""
+    return certificate.path.startswith("/")
+
+
+def is_rate_limit(pod: Resource) -> bool:
+    """Return whether a pod is of the rate limit service that Envoy Gateway runs."""
+    return (
+        text(pod.labels, "app.kubernetes.io/managed-by") == "envoy-gateway"
+        and text(pod.labels, "app.kubernetes.io/component") == "ratelimit"
+    )
+
+
+def shown_leaf(handshake: Handshake) -> Certificate | None:
+    """Return the leaf that a server showed, if it showed one that decodes."""
+    try:
+        return read_der(handshake.chain[0]) if handshake.chain else None
+    except CertificateError:
+        return None
+
+
+def shown_chain(handshake: Handshake) -> tuple[Certificate, ...]:
+    """Return what a server showed, the leaf first, up to what does not decode."""
+    found = []
+    for der in handshake.chain:
+        try:
+            found.append(read_der(der))
+        except CertificateError:
+            break
+    return tuple(found)
+
+
+SERVER = Kind("Server", "", "servers", ("v1",))
+"""A TLS server by its address."""
+
+
+def answers_location(answers: Answers) -> Location:
+    """Return where a finding about somebody who was asked points to: its Pod, or its address."""
+    if answers.pod is not None:
+        return answers.pod.at()
+    return Location(Ref(SERVER, "", answers.name))
+
+
+def started_at(pod: Resource, container: str) -> datetime | None:
+    """Return when a container of a pod started: what it reads once, it read then."""
+    for _, status in items(pod.status, "containerStatuses"):
+        if text(status, "name") == container:
+            return timestamp(section(status, "state", "running").get("startedAt"))
+    return timestamp(pod.status.get("startTime"))
 
 
 def changed_at(secret: Resource) -> datetime | None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from egops.gather.kubeconfig import Connection
     from egops.gather.prometheus import Asked
 
+TOLERATED = 60.0  # seconds that the clocks may differ before it is told
+
 
 def read_cluster(
     source: SourceOptions, wanted: Wanted, progress: Progress, taken_at: datetime
@@ -196,6 +198,12 @@ class _Reading:
     def _notes(self) -> tuple[str, ...]:
         """Return what was left out."""
         notes = self.pods.notes + (self._prometheus.notes if self._prometheus else ())
+        ahead = self.api.clock_ahead
+        if abs(ahead) > TOLERATED:
+            word = "ahead of" if ahead > 0 else "behind"
+            notes += (
+                f"the clock here is {abs(ahead):.0f} s {word} the API server's, which counts",
+            )
         if self.lists.partly:
             kinds = ", ".join(sorted(kind.plural for kind in self.lists.partly))
             notes += (

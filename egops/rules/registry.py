@@ -83,10 +83,28 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "tls.control_plane_certificate_expiring",
     "tls.control_plane_trust_broken",
     "tls.control_plane_name_mismatch",
+    "tls.control_plane_serves_stale_certificate",
+    "tls.rate_limit_trust_stale",
     "tls.webhook_ca_mismatch",
     "tls.backend_ca_not_found",
     "tls.client_ca_expired",
     "tls.backend_certificate_rejected",
+    "tls.certificate_not_yet_valid",
+    "tls.control_plane_authorities_differ",
+    "tls.certificate_name_malformed",
+    "tls.certificate_purpose_wrong",
+    "tls.certificate_weak",
+    "tls.trust_transition_unfinished",
+    "tls.rate_limit_serves_stale_certificate",
+    "tls.proxy_holds_stale_certificate",
+    "tls.proxy_holds_stale_authority",
+    "tls.proxy_config_map_stale",
+    "tls.oidc_hmac_short",
+    "tls.control_plane_secret_immutable",
+    "tls.control_plane_secret_owned",
+    "tls.certgen_overwrites",
+    "tls.control_plane_peer_rejected",
+    "tls.given_certificate_expiring",
     "xds.proxy_disconnected",
     "xds.configuration_rejected",
     "xds.listener_warming",
@@ -113,8 +131,15 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "observability.certificate_not_renewed",
 )
 
-# rules of other areas that `egops certs check` runs too: what a broken trust does to the xDS link
-CERTIFICATE = frozenset({"EGD-440"})
+# of servers that the user names, as `egops certs check host:port` does
+SERVER_MODULES = (
+    "tls.server_handshake_failing",
+    "tls.server_certificate_untrusted",
+    "tls.server_name_mismatch",
+    "tls.server_certificate_expiring",
+)
+# rules of other areas that `egops certs check` runs too: the control plane's Secrets, its xDS link
+CERTIFICATE = frozenset({"EGD-101", "EGD-440"})
 # what `egops upgrade verify` asks: two states of one installation are compared
 AFTERMATH_MODULES: tuple[str, ...] = (
     "upgrade.unexplained_translation_difference",
@@ -143,6 +168,12 @@ def certificate_rules() -> tuple[Rule, ...]:
 
 
 @cache
+def server_rules() -> tuple[Rule, ...]:
+    """Return the rules about servers that the user names, in order of code."""
+    return _load(SERVER_MODULES)
+
+
+@cache
 def upgrade_rules() -> tuple[Rule, ...]:
     """Return the rules of `egops upgrade-check`, in order of code."""
     return _load(UPGRADE_MODULES)
@@ -156,7 +187,7 @@ def aftermath_rules() -> tuple[Rule, ...]:
 
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in order of code."""
-    rules = (*doctor_rules(), *upgrade_rules(), *aftermath_rules())
+    rules = (*doctor_rules(), *server_rules(), *upgrade_rules(), *aftermath_rules())
     return tuple(sorted(rules, key=lambda rule: rule.code))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egops.accesslog import recent
 from egops.finding import Confidence, Problem, Severity
 from egops.gatewayapi import BACKEND, BACKEND_TLS_POLICY, ROUTE_KINDS, SECURITY_POLICY
+from egops.pki import OWN_LINKS
 from egops.proxies import rises, short_name, without_window
 from egops.rules import rule
 from egops.snapshot import Probe, items, text
@@ -47,7 +48,7 @@ def backend_certificate_rejected(snapshot: Snapshot) -> Iterator[Problem | Unjud
     for proxy in snapshot.proxies:
         for rise in rises(proxy, COUNTER.pattern):
             found = COUNTER.fullmatch(rise.name)
-            if found and found["cluster"] != "xds_cluster":
+            if found and found["cluster"] not in OWN_LINKS:
                 groups.setdefault(found["cluster"], Seen([], [])).rises.append(rise)
         for cluster in _logged(proxy, snapshot):
             groups.setdefault(cluster, Seen([], [])).logged.append(proxy)
@@ -71,7 +72,8 @@ def _logged(proxy: Proxy, snapshot: Snapshot) -> list[str]:
         {
             entry.cluster
             for entry in recent(proxy.log, snapshot.taken_at).requests
-            if entry.cluster and "CERTIFICATE_VERIFY_FAILED" in entry.failure_reason
+            if entry.cluster not in ("", *OWN_LINKS)
+            and "CERTIFICATE_VERIFY_FAILED" in entry.failure_reason
         }
     )
 

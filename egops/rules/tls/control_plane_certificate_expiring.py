@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from egops.certs import days
+from egops.certs import chain_to, days
 from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import DEPLOYMENT, ENVOY_GATEWAY, SECRET
 from egops.pki import (
+    Deadline,
     control_plane_pairs,
     control_plane_secrets,
     deadline,
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from egops.certs import Certificate
     from egops.snapshot import Proxy, Resource, Snapshot
 
-WARN, FAIL = timedelta(days=90), timedelta(0)
+LIMITS = Deadline(timedelta(days=90), timedelta(0))
+NOTED = timedelta(days=180)  # nothing renews it: `egops certs check` tells so early
 USERS = {
     "envoy-gateway": "the control plane",
     "envoy": "the proxies",
@@ -71,26 +73,56 @@ def control_plane_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _of_secret(secret: Resource, snapshot: Snapshot) -> Iterator[Problem]:
-    """Yield one problem for a Secret: certgen's CA and certificate end at the same second."""
+    """Yield one problem for what ends first, and one for each other CA of the bundle that ends.
+
+    certgen's CA and certificate end at the same second: that is one problem.
+    """
     found = pair(secret)
-    ends = [("tls.crt", found.leaf), ("ca.crt", _last_to_end(found.authorities))]
+    last = max(found.authorities, key=lambda each: each.not_after, default=None)
+    ends = [("tls.crt", found.leaf), ("ca.crt", last)]
     ending = [
         (key, certificate)
         for key, certificate in ends
-        if certificate is not None
-        and certificate.remaining(snapshot.taken_at)
-        <= deadline(certificate, WARN, FAIL, managed=is_managed(secret)).warn
+        if certificate is not None and _severity(certificate, secret, snapshot)
     ]
     if ending:
         key, first = min(ending, key=lambda each: each[1].not_after)
         both = all(each.not_after - first.not_after < timedelta(hours=1) for _, each in ending)
         keys = [name for name, _ in ending] if both else [key]
         yield _problem(secret, keys, first, snapshot)
+    for authority in found.authorities:
+        if authority is not last and authority.not_after <= snapshot.taken_at:
+            yield _ended(secret, authority, snapshot)
 
 
-def _last_to_end(bundle: tuple[Certificate, ...]) -> Certificate | None:
-    """Return the CA that is trusted longest: a bundle in rotation may hold an old one."""
-    return max(bundle, key=lambda each: each.not_after, default=None)
+def _severity(certificate: Certificate, secret: Resource, snapshot: Snapshot) -> Severity | None:
+    """Return how bad its end is; None if it is far off."""
+    managed = is_managed(secret)
+    limits = deadline(
+        certificate.not_before, certificate.not_after, snapshot, LIMITS, managed=managed
+    )
+    left = certificate.remaining(snapshot.taken_at)
+    if left <= max(limits.fail, timedelta(0)):
+        return Severity.ERROR
+    if left <= limits.warn:
+        return Severity.WARNING
+    return Severity.INFO if snapshot.expiry and not managed and left <= NOTED else None
+
+
+def _ended(secret: Resource, authority: Certificate, snapshot: Snapshot) -> Problem:
+    """Return the problem of a CA that ended while others of its bundle go on."""
+    leaf = pair(secret).leaf
+    others = [each for each in pair(secret).authorities if each is not authority]
+    needed = leaf is not None and not chain_to(leaf, others)
+    return Problem(
+        secret.at("data", "ca.crt"),
+        f"the bundle holds {authority.subject}, which ended "
+        f"{days(authority.remaining(snapshot.taken_at))}",
+        impact="the certificate beside it was issued by this CA" if needed else "",
+        evidence=(f"serial {authority.serial}, {len(others)} other CAs",),
+        remedy=("egops certs rotate: it drops the old CA",),
+        severity=Severity.ERROR if needed else Severity.WARNING,
+    )
 
 
 def _problem(
@@ -113,7 +145,7 @@ def _problem(
         remedy=("egops certs rotate",)
         if not is_managed(secret)
         else ("see why cert-manager did not renew it, and that all Secrets share a CA (EGD-408)",),
-        severity=Severity.ERROR if over else Severity.WARNING,
+        severity=_severity(certificate, secret, snapshot),
         explains=("EGD-440", "EGD-408") if over else (),
     )
 
@@ -124,8 +156,11 @@ def _of_proxy(proxy: Proxy, snapshot: Snapshot) -> Iterator[Problem]:
             ("CA", authority) for authority in pair_.ca_cert[:1]
         ]:
             end = moment(certificate.expiration_time)
-            left = end - snapshot.taken_at if end else None
-            if end is None or left is None or left > WARN:
+            if end is None:
+                continue
+            begin = moment(certificate.valid_from) or end
+            limits, left = deadline(begin, end, snapshot, LIMITS), end - snapshot.taken_at
+            if left > limits.warn:
                 continue
             over = left <= timedelta(0)
             yield Problem(
@@ -134,5 +169,7 @@ def _of_proxy(proxy: Proxy, snapshot: Snapshot) -> Iterator[Problem]:
                 impact="this proxy can't reconnect" + ("" if over else " from then on"),
                 evidence=(f"/certs: serial {certificate.serial_number}, until {end.isoformat()}",),
                 remedy=("egops certs rotate",),
-                severity=Severity.ERROR if over else Severity.WARNING,
+                severity=Severity.ERROR
+                if left <= max(limits.fail, timedelta(0))
+                else Severity.WARNING,
             )

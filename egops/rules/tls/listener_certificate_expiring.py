@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from egops.snapshot import Proxy, Resource, Snapshot
     from egops.xds import admin
 
-WARN, FAIL = timedelta(days=30), timedelta(days=7)
+LIMITS = Deadline(timedelta(days=30), timedelta(days=7))
 
 
 @rule(
@@ -67,14 +67,16 @@ def listener_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
         if leaf is None:
             continue
         known.append(leaf.serial)
-        limits = deadline(leaf, WARN, FAIL, managed=is_managed(secret))
+        limits = deadline(
+            leaf.not_before, leaf.not_after, snapshot, LIMITS, managed=is_managed(secret)
+        )
         if leaf.remaining(snapshot.taken_at) <= limits.warn:
             yield _of_secret(secret, leaf, users, limits, snapshot)
     yield from _of_proxies(live, known, snapshot)
 
 
 def _severity(left: timedelta, limits: Deadline) -> Severity:
-    return Severity.ERROR if left <= limits.fail else Severity.WARNING
+    return Severity.ERROR if left <= max(limits.fail, timedelta(0)) else Severity.WARNING
 
 
 def _ends(left: timedelta) -> str:
@@ -141,7 +143,8 @@ def _of_proxies(
         if end is None:
             continue
         left = end - snapshot.taken_at
-        if left > WARN:
+        limits = deadline(moment(leaf.valid_from) or end, end, snapshot, LIMITS)
+        if left > limits.warn:
             continue
         names = ", ".join(str(name) for name in leaf.subject_alt_names) or "no name"
         yield Problem(
@@ -155,6 +158,6 @@ def _of_proxies(
                 f"valid until {end.astimezone(UTC).strftime('%Y-%m-%d %H:%M')} UTC",
             ),
             remedy=("renew it, and see that the proxies get the new one (EGD-406)",),
-            severity=_severity(left, Deadline(WARN, FAIL)),
+            severity=_severity(left, limits),
             related=tuple(location_of(holder) for holder, _ in holders[1:]),
         )
