@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.e2e.cluster import pki
 from tests.e2e.cluster.settings import NODE_IP, PKI, STATE
 
+REASONS = {403: "Forbidden", 409: "Conflict", 429: "TooManyRequests"}
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
@@ -36,6 +37,28 @@ class Answer:
 Script = Callable[[str], Answer | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A request that changes something."""
+
+    method: str
+    path: str
+    body: bytes = field(repr=False)
+
+    @property
+    def target(self) -> str:
+        """Return `secrets/envoy`: plural and name, or the plural alone for a new object."""
+        parts = self.path.partition("?")[0].split("/")
+        where = parts.index("namespaces") + 2 if "namespaces" in parts else 0
+        return "/".join(parts[where:] if where else parts[4:])
+
+
+# a write -> how to answer, or None to pass it on
+WriteScript = Callable[[Write], Answer | None]
+# a write that the API server has carried out, and the status; who asked does not know yet
+Witness = Callable[[Write, int], None]
+
+
 def _trusted() -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(PKI / "ca.crt"))
     context.load_cert_chain(PKI / "admin.crt", PKI / "admin.key")
@@ -45,13 +68,18 @@ def _trusted() -> ssl.SSLContext:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     script: Script
+    writes: WriteScript
+    witness: Witness
     seen: list[str]
 
     def log_message(self, *_arguments: object) -> None:
         """Keep quiet."""
 
     def _serve(self) -> None:
-        answer = self.script(self.path) or Answer()
+        body = self._request_body()
+        changes = self.command not in {"GET", "HEAD"} and "/portforward" not in self.path
+        write = Write(self.command, self.path, body) if changes else None
+        answer = self.script(self.path) or (write and self.writes(write)) or Answer()
         time.sleep(answer.delay)
         with suppress(BrokenPipeError, ConnectionResetError):
             if answer.status:
@@ -59,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif "upgrade" in self.headers.get("Connection", "").lower():
                 self._splice()
             else:
-                self._forward()
+                self._forward(body, write)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
 
@@ -70,9 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             "status": "Failure",
             "code": answer.status,
             "message": answer.message,
-            "reason": {403: "Forbidden", 429: "TooManyRequests"}.get(
-                answer.status, "InternalError"
-            ),
+            "reason": REASONS.get(answer.status, "InternalError"),
         }
         self._send(answer.status, answer.headers, json.dumps(status).encode())
 
@@ -89,16 +115,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _request_body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _forward(self) -> None:
+    def _forward(self, asked: bytes, write: Write | None) -> None:
         upstream = HTTPSConnection(NODE_IP, 6443, context=_trusted(), timeout=60)
         headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}
         try:
-            upstream.request(self.command, self.path, self._request_body() or None, headers)
+            upstream.request(self.command, self.path, asked or None, headers)
             answer = upstream.getresponse()
             body = answer.read()
         except OSError as exc:
             self._refuse(Answer(status=502, message=f"no answer: {exc}"))
         else:
+            if write:
+                self.witness(write, answer.status)
             self._send(answer.status, dict(answer.getheaders()), body)
         finally:
             upstream.close()
@@ -134,14 +162,30 @@ class _Server(ThreadingHTTPServer):
         """Keep quiet: the client went away, which stories provoke on purpose."""
 
 
+def _pass(_anything: object) -> None:
+    return None
+
+
+def _look_away(_write: Write, _status: int) -> None:
+    return None
+
+
 @contextmanager
-def between(script: Script) -> Iterator[tuple[Path, list[str]]]:
-    """Give a kubeconfig that goes through the proxy, and the list of requests it will have answered.
+def between(
+    script: Script = _pass, writes: WriteScript = _pass, witness: Witness = _look_away
+) -> Iterator[tuple[Path, list[str]]]:
+    """Give a kubeconfig that goes through the proxy, and the requests it will have answered.
 
     Each is `STATUS METHOD PATH`: a request that failed may rightly come again.
     """
     seen: list[str] = []
-    handler = type("Handler", (_Handler,), {"script": staticmethod(script), "seen": seen})
+    members = {
+        "script": staticmethod(script),
+        "writes": staticmethod(writes),
+        "witness": staticmethod(witness),
+        "seen": seen,
+    }
+    handler = type("Handler", (_Handler,), members)
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

@@ -54,11 +54,15 @@ def samples(text: str) -> dict[str, float]:
     return found
 
 
-def _picked(all_samples: dict[str, float]) -> dict[str, float]:
+def _picked(found: dict[str, float]) -> dict[str, float]:
     return {
-        short: sum(v for k, v in all_samples.items() if k == name or k.endswith(name))
-        for short, name in SHORT.items()
+        short: sum(v for k, v in found.items() if _is_of(k, name)) for short, name in SHORT.items()
     }
+
+
+def _is_of(key: str, name: str) -> bool:
+    """Tell whether a sample is of this name: all clusters of it, or all whose name ends so."""
+    return key == name or key.startswith(f"{name} ") or key.endswith(f"_{name}")
 
 
 @dataclass(slots=True)

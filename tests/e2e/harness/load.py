@@ -141,7 +141,7 @@ async def drive(url: str, kinds: Sequence[Kind], path: Path) -> None:
         loop.add_signal_handler(stop, over.set)
     began, tasks = time.monotonic() + 0.2, []
     for kind in kinds:
-        senders = max(2, int(kind.rate // 8))
+        senders = max(2, int(kind.rate // 4))
         for number in range(senders):
             sender = _Sender(kind, address, record)
             period = senders / kind.rate
