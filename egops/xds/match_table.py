@@ -17,6 +17,7 @@ import msgspec
 from egops.xds import paths
 from egops.xds.match_predicates import Check, other_checks, path_check
 from egops.xds.match_specs import MatchSpec
+from egops.xds.match_tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,6 +107,7 @@ class Host:
         self.virtual_host = virtual_host
         self.how = how
         self._built: _Index | None = None
+        self._tree: Tree | None = None
 
     @property
     def index(self) -> _Index:
@@ -117,13 +119,26 @@ class Host:
     def find(self, seen: Seen) -> Hit:
         """Return the first route that matches; all that may match before it."""
         maybe: list[Compiled] = []
-        for route in self.index.candidates(seen):
+        if self.virtual_host.matcher:
+            places = self._led_to(seen)
+            if places is None:
+                return Hit(None, tuple(self.index.compiled))
+            candidates = iter([self.index.compiled[at] for at in places])
+        else:
+            candidates = self.index.candidates(seen)
+        for route in candidates:
             answer = route.matches(seen)
             if answer:
                 return Hit(route, tuple(maybe))
             if answer is None:
                 maybe.append(route)
         return Hit(None, tuple(maybe))
+
+    def _led_to(self, seen: Seen) -> tuple[int, ...] | None:
+        """Return the places of the routes that the matcher tree leads to; None if not known."""
+        if self._tree is None:
+            self._tree = Tree(self.virtual_host.matcher)
+        return self._tree.places(seen)
 
 
 class _Index:

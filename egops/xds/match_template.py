@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from egops.xds.match_request import decode
 from egops.xds.match_text import regex
 
 _LITERAL = r"a-zA-Z0-9-._~%!$&'()+,;:@=*"
@@ -49,16 +51,17 @@ def rewrite(template: str, target: str, path: bytes) -> bytes | None:
     expression = template_regex(template)
     if expression is None:
         return None
-    found = regex(expression).fullmatch(path)  # type: ignore[union-attr]
+    compiled: Any = regex(expression)
+    found = compiled.fullmatch(path)
     if found is None:
         return None
+    numbers = {decode(name): number for name, number in compiled.groupindex.items()}
     out = bytearray()
     for piece in re.split(r"(\{[A-Za-z][A-Za-z0-9_]*\})", target):
         if piece.startswith("{"):
-            try:
-                out += found.group(piece[1:-1]) or b""
-            except (IndexError, KeyError):
+            if piece[1:-1] not in numbers:
                 return None
+            out += found.group(numbers[piece[1:-1]]) or b""
         else:
             out += piece.encode("utf-8")
     return bytes(out)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 EMPTY = Raw()
@@ -36,6 +39,39 @@ def lenient(raw: Raw, kind: type[T]) -> T | None:
         return msgspec.json.decode(raw, type=kind) if raw else None
     except msgspec.MsgspecError:
         return None
+
+
+def tree_targets(matcher: Any) -> Iterator[dict[str, Any]]:
+    """Yield what a matcher tree can lead to (`OnMatch` with an action), in the order of the dump.
+
+    `matcher` is `xds.type.matcher.v3.Matcher` as plain JSON.
+    """
+    found: list[Any] = []
+    listed, tree = matcher.get("matcher_list"), matcher.get("matcher_tree")
+    if isinstance(listed, dict):
+        found += [entry.get("on_match") for entry in listed.get("matchers", [])]
+    if isinstance(tree, dict):
+        for kind in ("exact_match_map", "prefix_match_map"):
+            found += tree.get(kind, {}).get("map", {}).values()
+    for target in (*found, matcher.get("on_no_match")):
+        if not isinstance(target, dict):
+            continue
+        if isinstance(nested := target.get("matcher"), dict):
+            yield from tree_targets(nested)
+        elif "action" in target:
+            yield target
+
+
+def tree_routes(target: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the routes of a matcher tree's action: one, or a list of them."""
+    action = target.get("action")
+    config = action.get("typed_config") if isinstance(action, dict) else None
+    if not isinstance(config, dict):
+        return []
+    kind = str(config.get("@type", "")).rpartition(".")[2]
+    if kind == "RouteList":
+        return [route for route in config.get("routes", []) if isinstance(route, dict)]
+    return [config] if kind == "Route" else []
 
 
 _TYPE = re.compile(rb'\s*\{\s*"@type"\s*:\s*"([^"\\]+)"')

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Raw, Struct, field
+from msgspec.json import encode
+from msgspec.structs import force_setattr
 
-from egops.xds.raw import EMPTY, type_of
+from egops.xds.raw import EMPTY, plain, tree_routes, tree_targets, type_of
 
 
 class EgResource(Struct, frozen=True, gc=False):
@@ -69,7 +72,7 @@ class Route(Struct, frozen=True, gc=False):
 
 
 class VirtualHost(Struct, frozen=True, gc=False):
-    """One `config.route.v3.VirtualHost`."""
+    """One `config.route.v3.VirtualHost`; with a matcher tree, `routes` are those it leads to."""
 
     name: str = ""
     domains: list[str] = []
@@ -80,6 +83,16 @@ class VirtualHost(Struct, frozen=True, gc=False):
     typed_per_filter_config: Raw = EMPTY
     rate_limits: Raw = EMPTY
     retry_policy: Raw = EMPTY
+
+    def __post_init__(self) -> None:
+        """Take the routes out of a matcher tree."""
+        if self.matcher and not self.routes:
+            found = [
+                route
+                for target in tree_targets(plain(self.matcher))
+                for route in tree_routes(target)
+            ]
+            force_setattr(self, "routes", msgspec.json.decode(encode(found), type=list[Route]))
 
 
 class RouteConfiguration(Struct, frozen=True, gc=False):
@@ -92,6 +105,7 @@ class RouteConfiguration(Struct, frozen=True, gc=False):
     max_direct_response_body_size_bytes: Raw = EMPTY
     typed_per_filter_config: Raw = EMPTY
     vhost_header: str = ""
+    internal_only_headers: list[str] = []
 
 
 class SocketAddress(Struct, frozen=True, gc=False):

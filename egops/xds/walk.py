@@ -269,15 +269,19 @@ class Walker:
         message = read(request, manager, self.how, tls=way.tls)
         if isinstance(message, Refusal):
             return _refused(verdict, message, grpc=_claims_grpc(request))
-        grpc = is_grpc(message.fields.one(b"content-type"))
-        origin = Origin(way.tls, way.listener.port, request.source)
-        seen = prepare(message, manager, self.how, origin)
+        grpc = is_grpc(message.fields.one(b"content-type")) and bool(message.path)
+        origin = Origin(
+            way.tls, way.listener.port, request.source, may_present=way.tls and way.asks_certificate
+        )
+        table = way.table
+        internal_only = table.config.internal_only_headers if table is not None else ()
+        seen = prepare(message, manager, self.how, origin, internal_only)
         if isinstance(seen, Refusal):
             return _refused(verdict, seen, grpc=grpc)
         seen.client_certificate = None if way.tls and way.asks_certificate else False
         seen.metadata_empty = way.settled
         verdict.seen = seen
-        table = verdict.table = way.table
+        verdict.table = table
         if table is None:
             verdict.outcome = "unknown"
             verdict.reason = _no_table(manager, has_routes=self.config.has("Routes"))
@@ -299,10 +303,6 @@ class Walker:
                 verdict.outcome, verdict.status = "redirect", 301
                 verdict.location = tls_redirect(seen) if seen.path else None
                 return
-        if host.virtual_host.matcher:
-            verdict.outcome = "unknown"
-            verdict.reason = "the virtual host decides with a matcher tree"
-            return
         hit = host.find(seen)
         verdict.route, verdict.maybe = hit.route, hit.maybe
         if hit.maybe:
@@ -359,7 +359,7 @@ def _host_of(table: Table, seen: Seen) -> Host | None:
 def _refused(verdict: Verdict, refusal: Refusal, *, grpc: bool) -> Verdict:
     verdict.outcome, verdict.refusal = "rejected", refusal
     verdict.status = refusal.status
-    if refusal.status == 307:
+    if refusal.status == 307 and refusal.location:
         verdict.location = decode(refusal.location.encode("latin-1"))
     if grpc and refusal.stage != "codec":
         verdict.status, verdict.location = 200, None
@@ -406,8 +406,11 @@ def is_address(host: str) -> bool:
 
 def _upgrade_allowed(route: Compiled | None, manager: Manager, seen: Seen) -> bool:
     """Return whether the route or the manager lets the wanted upgrade (or CONNECT) through."""
-    wanted = "connect" if seen.method == b"CONNECT" else decode(seen.fields.one(b"upgrade")).lower()
-    if not wanted:
+    if seen.method == b"CONNECT":
+        wanted = "connect"
+    elif b"upgrade" in seen.fields.lines:
+        wanted = decode(seen.fields.one(b"upgrade")).lower()
+    else:
         return True
     action = plain(route.route.route) if route is not None and route.route.route else None
     own = action.get("upgrade_configs", []) if isinstance(action, dict) else []

@@ -164,8 +164,28 @@ def upstream_path(compiled: Compiled, action: dict[str, Any], seen: Seen) -> byt
     return seen.path
 
 
+def _weighted(action: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the weighted clusters of a route that get any traffic."""
+    weighted = action.get("weighted_clusters")
+    clusters = weighted.get("clusters") if isinstance(weighted, dict) else None
+    return [entry for entry in clusters or [] if isinstance(entry, dict) and entry.get("weight")]
+
+
+def weighted_hosts(action: dict[str, Any]) -> dict[str, str]:
+    """Return the hosts that single weighted clusters ask for; they win over the route's own."""
+    return {
+        entry.get("name", ""): str(entry["host_rewrite_literal"])
+        for entry in _weighted(action)
+        if entry.get("host_rewrite_literal")
+    }
+
+
 def upstream_host(action: dict[str, Any], seen: Seen) -> bytes | None:
-    """Return the authority that the backend gets; None if it is the chosen endpoint's name."""
+    """Return the authority that the backend gets; None if cluster or endpoint decide it."""
+    if chosen := weighted_hosts(action):
+        found = set(chosen.values())
+        every = len(chosen) == len(_weighted(action))
+        return found.pop().encode("utf-8") if every and len(found) == 1 else None
     if literal := action.get("host_rewrite_literal"):
         return str(literal).encode("utf-8")
     if name := action.get("host_rewrite_header"):

@@ -36,7 +36,13 @@ SINGLE = frozenset(
     b"x-envoy-is-timeout-retry x-envoy-downstream-service-cluster x-envoy-original-path "
     b"x-envoy-decorator-operation x-envoy-original-host x-envoy-downstream-service-node "
     b"x-envoy-external-address x-forwarded-for x-forwarded-proto x-request-id :authority "
-    b"connection upgrade te content-length".split()
+    b"connection upgrade te content-length transfer-encoding keep-alive proxy-connection "
+    b"x-forwarded-client-cert x-envoy-internal x-envoy-retry-on x-envoy-retry-grpc-on "
+    b"x-envoy-max-retries x-envoy-force-trace x-envoy-ip-tags x-envoy-original-url "
+    b"x-envoy-upstream-rq-timeout-ms x-envoy-upstream-rq-per-try-timeout-ms "
+    b"x-envoy-upstream-alt-stat-name x-envoy-upstream-rq-timeout-alt-response "
+    b"x-envoy-expected-rq-timeout-ms x-envoy-hedge-on-per-try-timeout "
+    b"x-envoy-retriable-status-codes x-envoy-retriable-header-names".split()
 )
 
 
@@ -65,20 +71,23 @@ def read(request: Request, manager: Manager, how: Behaviour, *, tls: bool) -> Me
     if request.protocol in ("h2", "h3"):
         return _read_binary(request, manager, how, tls=tls)
     refused = (
-        _characters(request) or _first_line(request, manager, how) or _limits(request, manager)
+        _too_long(request, manager)
+        or _characters(request)
+        or _first_line(request, manager, how)
+        or _malformed(request.headers)
+        or _limits(request, manager)
     )
     if refused:
         return refused
     fields = _fields(request.headers, manager)
-    if isinstance(fields, Refusal):
-        return fields
     hosts = fields.lines.pop(b"host", None)
     authority = request.authority
     if hosts is not None:
         authority = b",".join(filter(None, [authority, *hosts]))
     message = Message(request.method, request.target.strip(b" \t"), authority, fields)
     refused = (
-        _framing(fields)
+        _framing(message, manager)
+        or _nominated(message)
         or _target(message, manager, tls=tls)
         or _version(message, manager, request.protocol)
         or _host(message)
@@ -153,30 +162,88 @@ def _valid_target(target: bytes, method: bytes) -> bool:
     return _URL_HOST.fullmatch(host) is not None and b"@@" not in host and b" " not in rest
 
 
-def _limits(request: Request, manager: Manager) -> Refusal | None:
-    count = manager.common_http_protocol_options.max_headers_count or 100
-    lines = len(request.headers) + (request.authority is not None)
-    size = len(request.target) + len(request.authority or b"")
-    size += sum(len(name) + len(value) for name, value in request.headers)
-    if size > (manager.max_request_headers_kb or 60) * 1024:
-        return Refusal("codec", "http1.headers_too_large", 431)
-    return Refusal("codec", "http1.too_many_headers", 431) if lines > count else None
+def _too_long(request: Request, manager: Manager) -> Refusal | None:
+    """Refuse a head that is longer than Envoy reads, whatever else is wrong with it."""
+    limit = (manager.max_request_headers_kb or 60) * 1024
+    size = len(request.method) + len(request.target) + len(request.protocol) + 6
+    size += 0 if request.authority is None else len(request.authority) + 8
+    size += sum(len(name) + len(value) + 4 for name, value in request.headers)
+    return Refusal("codec", "http1.headers_too_large", 431) if size > limit else None
 
 
-def _fields(headers: Headers, manager: Manager, *, strip: bool = True) -> Fields | Refusal:
-    lengths = [value.strip(b" \t") for name, value in headers if name.lower() == b"content-length"]
+MOST_NOMINATED = 10
+_KEPT = frozenset({b"close", b"http2-settings", b"keep-alive", b"upgrade", b"connection"})
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+
+
+def _nominated(message: Message) -> Refusal | None:
+    """Take away the fields that the Connection header nominates; refuse to where that is abuse."""
+    lines = message.fields.lines
+    tokens = [token.strip(b" \t") for token in message.fields.one(b"connection").split(b",")]
+    tokens = [token.lower() for token in tokens if token]
+    if b"upgrade" in tokens and b"upgrade" in lines:
+        return None
+    refused = Refusal("codec", "http1.connection_header_rejected", 400)
+    if len(tokens) >= MOST_NOMINATED:
+        return refused
+    for token in tokens:
+        if token in _KEPT:
+            continue
+        if token in _FORWARDED or token.startswith(b":"):
+            return refused
+        if token == b"te" and b"te" in lines:
+            continue  # what it holds is looked at later
+        if token == b"host":
+            message.authority = None
+        lines.pop(token, None)
+    return None
+
+
+def _limits(request: Request, manager: Manager, pseudo: Headers = ()) -> Refusal | None:
+    """Refuse too much, line by line: those of fields with a single value count once."""
+    most = manager.common_http_protocol_options.max_headers_count or 100
+    limit = (manager.max_request_headers_kb or 60) * 1024
+    action = manager.common_http_protocol_options.headers_with_underscores_action
+    size, count = 0 if pseudo else len(request.target), 0
+    known: set[bytes] = set()
+    given = [*pseudo]
+    if request.authority is not None:
+        given.append((b":authority", request.authority))
+    for name, value in (*given, *request.headers):
+        low = name.lower()
+        low = b":authority" if low == b"host" else low
+        if b"_" in low and action == "REJECT_REQUEST":
+            return Refusal("codec", "http1.unexpected_underscore", 400)
+        if b"_" in low and action == "DROP_HEADER":
+            continue
+        if size + len(name) + len(value) > limit:
+            return Refusal("codec", "http1.headers_too_large", 431)
+        if low in SINGLE and low in known:
+            size += 1 + len(value)
+            continue
+        known.add(low)
+        size, count = size + len(low) + len(value), count + 1
+        if count > most:
+            return Refusal("codec", "http1.too_many_headers", 431)
+    return None
+
+
+def _malformed(headers: Headers, blanks: bytes = b" \t") -> Refusal | None:
+    lengths = [value.strip(blanks) for name, value in headers if name.lower() == b"content-length"]
     if len(lengths) > 1 or not all(value.isdigit() for value in lengths):
         return Refusal("codec", "http1.codec_error: invalid content-length", 400)
     if any(b"\n" in value or not _NAME.match(name) for name, value in headers):
         return Refusal("codec", "http1.codec_error: invalid header field", 400)
+    return None
+
+
+def _fields(headers: Headers, manager: Manager, *, strip: bool = True) -> Fields:
     lines: dict[bytes, list[bytes]] = {}
     action = manager.common_http_protocol_options.headers_with_underscores_action
     for written, value in headers:
         name, colon, rest = written.partition(b":")
         if colon:
             value = rest + b":" + value
-        if b"_" in name and action == "REJECT_REQUEST":
-            return Refusal("codec", "http1.unexpected_underscore", 400)
         if b"_" in name and action == "DROP_HEADER":
             continue
         value = value.replace(b"\r", b"").strip(b" \t") if strip else value
@@ -187,12 +254,19 @@ def _fields(headers: Headers, manager: Manager, *, strip: bool = True) -> Fields
     return Fields(lines)
 
 
-def _framing(fields: Fields) -> Refusal | None:
+def _framing(message: Message, manager: Manager) -> Refusal | None:
+    fields = message.fields
+    if message.method == b"CONNECT" and fields.one(b"content-length") not in (b"", b"0"):
+        return Refusal("codec", "http1.body_disallowed", 400)
     if b"transfer-encoding" in fields.lines:
-        if fields.one(b"transfer-encoding").lower() != b"chunked":
-            return Refusal("codec", "http1.invalid_transfer_encoding", 501)
+        chunked = fields.one(b"transfer-encoding").lower() == b"chunked"
         if b"content-length" in fields.lines:
-            return Refusal("codec", "http1.content_length_and_chunked_not_allowed", 400)
+            if not (chunked and manager.http_protocol_options.allow_chunked_length):
+                reason = "http1.content_length_and_chunked_not_allowed"
+                return Refusal("codec", reason, 400)
+            del fields.lines[b"content-length"]
+        if not chunked:
+            return Refusal("codec", "http1.invalid_transfer_encoding", 501)
     return None
 
 
@@ -248,14 +322,11 @@ def _read_binary(
     reset = Refusal("codec", f"{request.protocol}.invalid_header_field", None)
     if not _pseudo_are_valid(request) or not _binary_fields_are_valid(request):
         return reset
-    if refused := _limits(request, manager):
-        return Refusal("codec", refused.reason.replace("http1", request.protocol), refused.status)
-    action = manager.common_http_protocol_options.headers_with_underscores_action
-    if action == "REJECT_REQUEST" and any(b"_" in name for name, _ in request.headers):
-        return Refusal("codec", f"{request.protocol}.unexpected_underscore", None)
-    fields = _fields(request.headers, manager, strip=False)
-    if isinstance(fields, Refusal):
+    if refused := _limits(request, manager, _pseudo(request)):
+        return Refusal("codec", refused.reason.replace("http1", request.protocol), None)
+    if _malformed(request.headers, blanks=b""):
         return reset
+    fields = _fields(request.headers, manager, strip=False)
     authority = request.authority
     hosts = fields.lines.pop(b"host", None)
     if authority is None and hosts is not None:
@@ -270,6 +341,14 @@ def _read_binary(
     scheme = request.scheme or ("https" if tls else "http")  # the client's own word here
     message = Message(request.method, path, authority, fields, scheme)
     return _query(message, how) or message
+
+
+def _pseudo(request: Request) -> Headers:
+    """Return the pseudo fields besides the authority: Envoy counts them too."""
+    method = (b":method", request.method)
+    if request.method == b"CONNECT":
+        return (method,)
+    return method, (b":scheme", request.scheme.encode()), (b":path", request.target)
 
 
 def _pseudo_are_valid(request: Request) -> bool:
@@ -292,6 +371,6 @@ def _binary_fields_are_valid(request: Request) -> bool:
             or b"\r" in value
         ):
             return False
-        if low in _CONNECTION_FIELDS or (low == b"te" and value != b"trailers"):
+        if low in _CONNECTION_FIELDS or (low == b"te" and value.lower() != b"trailers"):
             return False
     return True

@@ -11,7 +11,7 @@ from egops.xds.actions import action_of
 from egops.xds.config_dump import Filter, plain
 from egops.xds.match_request import decode
 from egops.xds.owners import Owner, filter_owner
-from egops.xds.walk_action import upstream_host, upstream_path
+from egops.xds.walk_action import upstream_host, upstream_path, weighted_hosts
 from egops.xds.walk_filters import SETTLED, is_on, per_route
 
 if TYPE_CHECKING:
@@ -216,7 +216,11 @@ def rewrite_steps(route: Compiled, seen: Seen) -> Iterator[Step]:
     path, host = upstream_path(route, action, seen), upstream_host(action, seen)
     if path != seen.path:
         yield {"stage": "rewrite", "text": f"path becomes {decode(path)}", "path": decode(path)}
-    if host is None:
+    if host is None and (hosts := weighted_hosts(action)):
+        for cluster, name in hosts.items():
+            text = f"host becomes {name} for cluster {cluster}"
+            yield {"stage": "rewrite", "text": text, "host": name, "cluster": cluster}
+    elif host is None:
         yield {"stage": "rewrite", "text": "host becomes the endpoint's name"}
     elif host != seen.authority:
         yield {"stage": "rewrite", "text": f"host becomes {decode(host)}", "host": decode(host)}

@@ -22,6 +22,11 @@ class Spot(NamedTuple):
     host: Host
 
 
+def ordered_spots(walker: Walker) -> Iterator[Spot]:
+    """Yield the virtual hosts whose routes are tried in order: those without a matcher tree."""
+    return (spot for spot in spots(walker) if not spot.host.virtual_host.matcher)
+
+
 def spots(walker: Walker) -> Iterator[Spot]:
     """Yield every virtual host of every HTTP chain, in the order of the dump."""
     for listener in walker.http_listeners:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import re
+from http import HTTPStatus
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from msgspec import Raw, Struct
+from msgspec.json import decode as decode_json
 
 from egops.xds import paths
 from egops.xds.config_dump import EMPTY, Filter, RouteConfiguration
 from egops.xds.match_request import Seen
+from egops.xds.match_specs import StringSpec  # noqa: TC001 - msgspec resolves it
 from egops.xds.match_table import port_start
+from egops.xds.match_text import string_test
 from egops.xds.walk_codec import Message, Refusal
 from egops.xds.walk_mutation import mutate
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from egops.xds.match_request import Fields
     from egops.xds.match_version import Behaviour
 
@@ -33,6 +40,8 @@ class Http1Options(Struct, frozen=True, gc=False):
     default_host_for_http_10: str = ""
     allow_absolute_url: bool | None = None
     allow_custom_methods: bool = False
+    allow_chunked_length: bool = False
+    ignore_http_11_upgrade: list[StringSpec] = []
 
 
 class Rds(Struct, frozen=True, gc=False):
@@ -92,6 +101,9 @@ class Manager(Struct, frozen=True, gc=False):
     early_header_mutation_extensions: list[Raw] = []
     original_ip_detection_extensions: list[Raw] = []
     add_user_agent: bool = False
+    append_x_forwarded_port: bool = False
+    via: str = ""
+    proxy_100_continue: bool = False
     stream_idle_timeout: str = ""
     request_timeout: str = ""
     access_log: Raw = EMPTY
@@ -101,7 +113,7 @@ class Manager(Struct, frozen=True, gc=False):
     @property
     def validates_scheme(self) -> bool:
         """Return whether an absolute https target over plain text is refused."""
-        return self.use_remote_address
+        return self.use_remote_address and self.xff_num_trusted_hops == 0
 
     def enabled(self, how: Behaviour) -> bool:
         """Return whether paths are normalised: off by default, unless the runtime says so."""
@@ -135,9 +147,16 @@ _HOP = frozenset(b"x-envoy-internal keep-alive proxy-connection transfer-encodin
 
 
 def prepare(
-    message: Message, manager: Manager, how: Behaviour, seen_from: Origin
+    message: Message,
+    manager: Manager,
+    how: Behaviour,
+    seen_from: Origin,
+    internal_only: Collection[str] = (),
 ) -> Seen | Refusal:
-    """Return the request as the route table sees it, or the answer Envoy gives instead."""
+    """Return the request as the route table sees it, or the answer Envoy gives instead.
+
+    `internal_only` are the fields that the table keeps to requests of the own network.
+    """
     if message.method != b"CONNECT" or message.path:
         if not message.path.startswith(b"/"):
             return Refusal("path", "absolute_path_rejected", 404)
@@ -145,13 +164,18 @@ def prepare(
         if refused:
             return refused
     authority = _authority(message.authority or b"", manager, seen_from.port)
-    fields, forwarded = _sanitize(message.fields, manager, how, seen_from)
+    if refused := _undetected(message.fields, manager):
+        return refused
+    upgrade = _upgrade(message, manager)
+    fields, forwarded = _sanitize(
+        message.fields, manager, how, seen_from, internal_only, upgrades=upgrade is not None
+    )
     said = forwarded.lower()
     scheme = message.scheme or (said if said in ("http", "https") else seen_from.proto)
     change = manager.scheme_header_transformation
     if change is not None and change.scheme_to_overwrite:
         scheme = change.scheme_to_overwrite
-    if upgrade := _upgrade(message):
+    if upgrade is not None:
         fields.lines[b"upgrade"] = [upgrade]
         fields.lines[b"connection"] = [message.fields.one(b"connection")]
     lines = fields.lines
@@ -171,11 +195,54 @@ class Origin(Struct, frozen=True):
     tls: bool = False
     port: int = 0  # of the listener
     source: str = ""  # the client's address, if known
+    may_present: bool = False  # a client certificate
 
     @property
     def proto(self) -> str:
         """Return `https` or `http`."""
         return "https" if self.tls else "http"
+
+
+class _Detection(Struct, frozen=True, gc=False):
+    """The two extensions that tell the client's address; only one of them refuses."""
+
+    header_name: str = ""
+    reject_with_status: dict[str, str] | None = None
+
+
+class _Extension(Struct, frozen=True, gc=False):
+    """`core.v3.TypedExtensionConfig`."""
+
+    typed_config: _Detection = _Detection()
+
+
+def _undetected(fields: Fields, manager: Manager) -> Refusal | None:
+    """Refuse a request whose client's address a custom header does not tell, where that is set."""
+    if manager.use_remote_address:
+        return None
+    for raw in manager.original_ip_detection_extensions:
+        wanted = decode_json(raw, type=_Extension).typed_config
+        lines = fields.lines.get(wanted.header_name.lower().encode())
+        if not wanted.header_name or (lines and _is_address(lines[0])):
+            return None  # found, or the way of x-forwarded-for, which refuses nothing
+        if wanted.reject_with_status is not None:
+            status = _status(wanted.reject_with_status.get("code", ""))
+            return Refusal("client address", "rejecting_because_detection_failed", status)
+    return None
+
+
+def _is_address(value: bytes) -> bool:
+    try:
+        ip_address(value.decode("latin-1"))
+    except ValueError:
+        return False
+    return True
+
+
+def _status(name: str) -> int:
+    """Return the status that Envoy's enum names; a custom refusal is an error or 403."""
+    found = next((s for s in HTTPStatus if s.name.replace("_", "").lower() == name.lower()), None)
+    return int(found) if found is not None and found >= HTTPStatus.BAD_REQUEST else 403
 
 
 def _path(message: Message, manager: Manager, how: Behaviour) -> Refusal | None:
@@ -229,37 +296,87 @@ def _without_dot(authority: bytes) -> bytes:
     return authority[:at] + authority[at + 1 :] if authority[at + 1 : at + 2] == b":" else authority
 
 
-def _upgrade(message: Message) -> bytes:
-    """Return the protocol that an HTTP/1.1 request wants to change to, or nothing."""
+def _upgrade(message: Message, manager: Manager) -> bytes | None:
+    """Return the protocol that an HTTP/1.1 request wants to change to; it may be empty."""
     tokens = [token.strip().lower() for token in message.fields.one(b"connection").split(b",")]
-    wanted = message.fields.one(b"upgrade") if b"upgrade" in tokens else b""
-    return b"" if wanted.lower() == b"h2c" else wanted  # Envoy drops offers of HTTP/2
+    if b"upgrade" not in tokens or b"upgrade" not in message.fields.lines:
+        return None
+    wanted = message.fields.one(b"upgrade")
+    if wanted.lower() == b"h2c":  # Envoy drops offers of HTTP/2
+        return None
+    ignored = [string_test(spec) for spec in manager.http_protocol_options.ignore_http_11_upgrade]
+    if not ignored:
+        return wanted
+    offers = [token.strip(b" \t") for token in wanted.split(b",")]
+    kept = [offer for offer in offers if offer and not any(test(offer) for test in ignored)]
+    return b",".join(kept) if kept else None
 
 
 def _sanitize(
-    received: Fields, manager: Manager, how: Behaviour, origin: Origin
+    received: Fields,
+    manager: Manager,
+    how: Behaviour,
+    origin: Origin,
+    internal_only: Collection[str],
+    *,
+    upgrades: bool,
 ) -> tuple[Fields, str]:
     """Return the fields that are left with those Envoy sets, and x-forwarded-proto."""
     lines = {name: value for name, value in received.lines.items() if name not in _HOP}
+    if not manager.proxy_100_continue and received.one(b"expect").lower() == b"100-continue":
+        del lines[b"expect"]  # Envoy answers it itself
     unsure: set[bytes] = set()
     if manager.early_header_mutation_extensions:
         mutate(lines, unsure, manager.early_header_mutation_extensions)
     lines.pop(b"connection", None)
     lines.pop(b"upgrade", None)
-    if b"te" in lines and not _keeps_te(lines):
+    if b"te" in lines and not upgrades and not _keeps_te(lines):
         del lines[b"te"]
     if b"referer" in lines and not _referer_is_valid(lines[b"referer"][0]):
         del lines[b"referer"]
     internal = _is_internal(lines, manager, origin)
     _drop_foreign(lines, manager, how, internal=internal)
-    if manager.forward_client_cert_details == "SANITIZE":
-        lines.pop(b"x-forwarded-client-cert", None)
-    elif manager.forward_client_cert_details in ("APPEND_FORWARD", "SANITIZE_SET") and origin.tls:
-        unsure.add(b"x-forwarded-client-cert")
+    if not internal:
+        for name in internal_only:
+            lines.pop(name.lower().encode(), None)
+    _forward_certificate(lines, manager, unsure, may_present=origin.may_present)
+    if manager.add_user_agent:
+        _add_user_agent(lines, unsure)
+    edge = manager.use_remote_address and not internal
+    if edge:
+        lines[b"x-envoy-external-address"] = [origin.source.encode()]
+        unsure.add(b"x-envoy-external-address")
     forwarded = _forwarded(lines, manager, origin, unsure)
-    _request_id(lines, manager, unsure, edge=manager.use_remote_address and not internal)
+    _request_id(lines, manager, unsure, edge=edge)
+    if manager.via:
+        known = [value for value in lines.get(b"via", ()) if value]
+        lines[b"via"] = [b", ".join([*known, manager.via.encode()])]
     made = type(received)(lines, frozenset(unsure))
     return made, forwarded
+
+
+def _forward_certificate(
+    lines: dict[bytes, list[bytes]], manager: Manager, unsure: set[bytes], *, may_present: bool
+) -> None:
+    """Take away what a client says of its certificate, unless it may have presented one."""
+    details, name = manager.forward_client_cert_details, b"x-forwarded-client-cert"
+    if details == "ALWAYS_FORWARD_ONLY":
+        return
+    if details == "SANITIZE" or not may_present:
+        lines.pop(name, None)
+    elif details == "FORWARD_ONLY":
+        unsure.add(name)
+    else:
+        lines.setdefault(name, [b""])
+        unsure.add(name)
+
+
+def _add_user_agent(lines: dict[bytes, list[bytes]], unsure: set[bytes]) -> None:
+    """Set what tells Envoy's own name: its command line has it, a dump does not."""
+    told = [b"x-envoy-downstream-service-cluster", b"x-envoy-downstream-service-node"]
+    for name in told if b"user-agent" in lines else [*told, b"user-agent"]:
+        lines[name] = [b""]
+        unsure.add(name)
 
 
 def _drop_foreign(
@@ -277,6 +394,8 @@ def _drop_foreign(
 
 
 def _keeps_te(lines: dict[bytes, list[bytes]]) -> bool:
+    if not any(lines[b"te"]):
+        return True
     tokens = [token.strip() for token in b",".join(lines[b"te"]).split(b",")]
     if b"trailers" not in tokens:
         return False
@@ -284,19 +403,37 @@ def _keeps_te(lines: dict[bytes, list[bytes]]) -> bool:
     return True
 
 
+_REFERER_URL = re.compile(
+    rb"[A-Za-z]+://(?P<user>[^@/?#]*@)?(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])"
+    rb"(?::\d+)?(?:[/?][!-\"$-~\x80-\xff]*)?(?P<fragment>#.*)?"
+)
+_REFERER_PATH = re.compile(rb"[!$%&'()*+,\-./0-9;=?@A-Z_a-z~]*")
+
+
 def _referer_is_valid(value: bytes) -> bool:
-    """Return whether Envoy keeps a referer: it drops those with user information."""
-    _, mark, rest = value.partition(b"://")
-    return not mark or b"@" not in rest.partition(b"/")[0]
+    """Return whether Envoy keeps a referer: a URL without user and fragment, or a path."""
+    url = _REFERER_URL.fullmatch(value)
+    if url is not None:
+        return url["user"] is None and url["fragment"] is None
+    first, slash, rest = value.partition(b"/")
+    path = first + slash + rest.replace(b":", b"")
+    return _REFERER_PATH.fullmatch(path) is not None
+
+
+# what Envoy takes for its own network where ranges are not given
+_PRIVATE = tuple(
+    map(
+        ip_network,
+        ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.1/32", "fc00::/7", "::1/128"],
+    )
+)
 
 
 def _is_internal(lines: dict[bytes, list[bytes]], manager: Manager, origin: Origin) -> bool:
     """Return whether Envoy takes the request for one of its own network; nobody is by default."""
     config = manager.internal_address_config
-    if config is None or not config.cidr_ranges:
+    if config is None:
         return False
-    import msgspec  # noqa: PLC0415 - rarely needed
-
     from egops.xds.match_chains import Cidr  # noqa: PLC0415 - rarely needed
 
     address = origin.source
@@ -310,7 +447,9 @@ def _is_internal(lines: dict[bytes, list[bytes]], manager: Manager, origin: Orig
         ip = ip_address(address)
     except ValueError:
         return False
-    networks = (msgspec.json.decode(raw, type=Cidr).network for raw in config.cidr_ranges)
+    if not config.cidr_ranges:
+        return any(ip in network for network in _PRIVATE)
+    networks = (decode_json(raw, type=Cidr).network for raw in config.cidr_ranges)
     return any(network is not None and ip in network for network in networks)
 
 
@@ -322,10 +461,16 @@ def _forwarded(
         if not manager.skip_xff_append:
             lines.setdefault(b"x-forwarded-for", [b""])
             unsure.add(b"x-forwarded-for")
-        lines[b"x-envoy-external-address"] = [origin.source.encode()]
-        unsure.add(b"x-envoy-external-address")
-        if not (manager.xff_num_trusted_hops > 0 and b"x-forwarded-proto" in lines):
+        trusts = manager.xff_num_trusted_hops > 0
+        if not (trusts and b"x-forwarded-proto" in lines):
             lines[b"x-forwarded-proto"] = [origin.proto.encode()]
+        if manager.append_x_forwarded_port and not (trusts and b"x-forwarded-port" in lines):
+            lines[b"x-forwarded-port"] = [str(origin.port).encode()]
+    elif manager.append_x_forwarded_port:
+        lines.setdefault(b"x-forwarded-port", [str(origin.port).encode()])
+    change = manager.scheme_header_transformation
+    if change is not None and change.scheme_to_overwrite:
+        lines[b"x-forwarded-proto"] = [change.scheme_to_overwrite.encode()]
     if b"x-forwarded-proto" not in lines:
         lines[b"x-forwarded-proto"] = [origin.proto.encode()]
     return lines[b"x-forwarded-proto"][0].decode("latin-1")

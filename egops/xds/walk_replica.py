@@ -7,9 +7,11 @@ their route.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from egops.xds.config_dump import plain
+from egops.xds.raw import tree_routes, tree_targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -211,12 +213,29 @@ def _table(table: dict[str, Any], clusters: Collection[str]) -> dict[str, Any]:
 
 
 def _host(host: dict[str, Any], clusters: Collection[str]) -> dict[str, Any]:
-    kept = ("name", "domains", "require_tls", "matcher")
+    kept = ("name", "domains", "require_tls")
     made: dict[str, Any] = {key: host[key] for key in kept if key in host}
     made["response_headers_to_add"] = [_header(HOST, _literal(host.get("name", "")))]
+    if isinstance(matcher := host.get("matcher"), dict):
+        made["matcher"] = _tree(matcher, clusters)
+        return made
     made["routes"] = [
         _route(route, place, clusters) for place, route in enumerate(host.get("routes", []))
     ]
+    return made
+
+
+def _tree(matcher: dict[str, Any], clusters: Collection[str]) -> dict[str, Any]:
+    """Return a matcher tree with routes that tell their place."""
+    made = copy.deepcopy(matcher)
+    place = 0
+    for target in tree_targets(made):
+        for route in tree_routes(target):
+            kind = {"@type": route["@type"]} if "@type" in route else {}
+            told = kind | _route(route, place, clusters)
+            route.clear()
+            route.update(told)
+            place += 1
     return made
 
 

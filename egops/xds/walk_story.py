@@ -135,7 +135,10 @@ class Story:
         if verdict.outcome == "unknown":
             yield {"stage": "route", "text": verdict.reason}
         elif route is not None:
-            text = f"route {route.route.name or '(unnamed)'} is the first that matches"
+            how = "is the first that matches"
+            if verdict.host is not None and verdict.host.virtual_host.matcher:
+                how = "is where the matcher tree leads to"
+            text = f"route {route.route.name or '(unnamed)'} {how}"
             yield {"stage": "route", "text": text, "place": route.index}
             yield from self._after(verdict, route, seen)
         elif verdict.outcome == "redirect":

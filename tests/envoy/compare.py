@@ -16,7 +16,7 @@ from egops.xds.config_dump import ConfigDump, plain
 from egops.xds.match_request import Request, decode, encode
 from egops.xds.walk import Verdict, Walker
 from egops.xds.walk_action import upstream_host, upstream_path
-from tests.envoy import tables, traffic
+from tests.envoy import tables, traffic, unusual
 from tests.envoy.binary import ask as binary_ask
 
 if TYPE_CHECKING:
@@ -169,13 +169,12 @@ def run(
     envoy: Path | None = None,
     cookies: bool = True,
     binary: bool = False,
+    odd: bool = False,
 ) -> Tally:
     """Compare `each` requests on each of `count` tables made from `seed`; `binary` is HTTP/2."""
     rnd = Random(seed)
-    made = {
-        f"t{index}": (tables.route_config(rnd, cookies=cookies), tables.settings(rnd))
-        for index in range(count)
-    }
+    made = {f"t{index}": _made(rnd, cookies=cookies, odd=odd) for index in range(count)}
+    ask_for = unusual.request if odd else traffic.request
     tally = Tally(tables=count)
     with serving(made, envoy) as (server, ports):
         walker = Walker(ConfigDump.parse(server.config_dump()))
@@ -183,7 +182,7 @@ def run(
         for name, (config, _) in made.items():
             client = traffic.Client(ports[name])
             for _ in range(each):
-                sent = traffic.request(rnd, config, ports[name])
+                sent = ask_for(rnd, config, ports[name])
                 if binary and sent.method == "CONNECT":
                     continue  # Envoy sends GOAWAY before its 403, and h2 then reads no further
                 if binary:
@@ -198,6 +197,12 @@ def run(
                     tally.differences.append(f"seed {seed} {name}: {sent} -> {problem}; {answer}")
             client.close()
     return tally
+
+
+def _made(rnd: Random, *, cookies: bool, odd: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    if odd:
+        return unusual.route_config(rnd), unusual.settings(rnd)
+    return tables.route_config(rnd, cookies=cookies), tables.settings(rnd)
 
 
 def difference(verdict: Verdict, answer: Answer) -> str:  # noqa: PLR0911 - one for each outcome

@@ -40,6 +40,19 @@ def test_matcher_and_envoy_agree_on_every_request(seed: int) -> None:
     assert {"route", "redirect", "direct_response", "no_route", "rejected"} <= tally.outcomes.keys()
 
 
+@pytest.mark.parametrize(
+    "seed", [FIXED, random.SystemRandom().randrange(10**9)], ids=["fixed", "fresh"]
+)
+def test_matcher_and_envoy_agree_off_the_beaten_track(seed: int) -> None:
+    """Matcher trees, fields that Envoy manages, limits, odd targets and rarely used settings."""
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it when the test fails
+
+    tally = run(seed, TABLES, EACH, odd=True)
+
+    assert tally.differences == [], f"seed {seed}: {len(tally.differences)} of {tally.pairs} differ"
+    assert {"route", "redirect", "direct_response", "no_route", "rejected"} <= tally.outcomes.keys()
+
+
 def test_matcher_and_envoy_agree_on_http2() -> None:
     tally = run(FIXED, 12, 25, binary=True)
 

@@ -389,12 +389,16 @@ class Client:
                 self.sock = self.wrap(self.sock)
         self.sock.sendall(wire)
         data = b""
-        while b"\r\n\r\n" not in data:
-            more = self.sock.recv(65536)
-            if not more:
-                return None
-            data += more
-        top, _, body = data.partition(b"\r\n\r\n")
+        while True:
+            while b"\r\n\r\n" not in data:
+                more = self.sock.recv(65536)
+                if not more:
+                    return None
+                data += more
+            top, _, body = data.partition(b"\r\n\r\n")
+            if b" 100 " not in top[:13]:
+                break
+            data = body  # the answer to `expect: 100-continue`, not to the request
         lines = top.decode("utf-8", "surrogateescape").split("\r\n")
         status = int(lines[0].split(" ")[1])
         headers = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)

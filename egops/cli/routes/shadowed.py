@@ -117,11 +117,11 @@ def _crosses(row: Row) -> bool:
 
 def _live(source: SourceOptions, proxy: str) -> Iterator[Row]:
     from egops.cli.routes.judge import Judges
-    from egops.xds.walk_examples import spots
+    from egops.xds.walk_examples import ordered_spots
 
     rows: dict[tuple[Any, ...], Row] = {}
     for bench in Judges(source, proxy).benches:
-        for spot in spots(bench.walker):
+        for spot in ordered_spots(bench.walker):
             _collect(rows, spot.host.virtual_host, _shadows(bench.walker, spot), bench.walker, spot)
     return iter(rows.values())
 

@@ -59,14 +59,14 @@ def _dead(proxy: Proxy, *, equal: bool) -> Iterator[tuple[Shadow, Source, Source
     from egops.xds.owners import Source, route_source  # noqa: PLC0415 - as above
     from egops.xds.shadow import shadows  # noqa: PLC0415 - as above
     from egops.xds.walk import Walker  # noqa: PLC0415 - as above
-    from egops.xds.walk_examples import spots  # noqa: PLC0415 - as above
+    from egops.xds.walk_examples import ordered_spots  # noqa: PLC0415 - as above
 
     kinds = ("never", "unreachable", "equal") if equal else ("never", "unreachable")
     try:
         walker = Walker(proxy.config)
     except InputError:  # no listener yet: nothing is reached, and other rules say so
         return
-    for spot in spots(walker):
+    for spot in ordered_spots(walker):
         host = spot.host.virtual_host
         for shadow in shadows(spot.host.index.compiled, spot.way.manager, walker.how):
             source = route_source(shadow.loser.route, host)
