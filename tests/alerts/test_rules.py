@@ -20,6 +20,7 @@ from egops.monitoring.promql import Matcher, selectors
 from egops.monitoring.rulefile import rule_file
 from egops.monitoring.rules import rule_groups
 from egops.monitoring.values import SETTINGS, values
+from egops.rules.registry import doctor_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "alerts").glob("*.yaml"))}
@@ -29,6 +30,7 @@ CASES = {
     for path in sorted((ROOT / "tests" / "alerts" / "cases").glob("*.yaml"))
     for alert, cases in yaml.safe_load(path.read_text("utf-8")).items()
 }
+CODES = {rule.code for rule in doctor_rules()}
 HEADINGS = [
     "What it means",
     "First command",
@@ -181,6 +183,20 @@ def test_every_runbook_belongs_to_an_alert_and_links_to_pages_that_exist() -> No
         assert page.stem in ALERTS
         for link in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).is_file()
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_the_check_that_an_alert_names_exists(alert: str) -> None:
+    assert ALERTS[alert].code in CODES
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*(ROOT / "docs" / "runbooks").glob("*.md"), *(ROOT / "dashboards").glob("*.json")],
+    ids=lambda path: path.stem,
+)
+def test_every_check_that_a_page_or_a_board_names_exists(path: Path) -> None:
+    assert set(re.findall(r"EGD-\d+", path.read_text("utf-8"))) <= CODES
 
 
 def test_values_reach_the_expressions() -> None:

@@ -338,8 +338,8 @@ WRITES = [
 API_SERVER = [
     graph(
         "Reconciles, by result",
-        "Work triggered by changes in the cluster. More than one a second with nothing changing: "
-        "`egops doctor --only EGD-149` names the source.",
+        "Work triggered by changes in the cluster. More than one a second for long: something writes "
+        "the same objects again and again; the API server's audit log names it.",
         Query(
             f"sum by (result) (rate(controller_runtime_reconcile_total{{{S}}}{R}))", "{{result}}"
         ),

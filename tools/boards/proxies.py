@@ -340,7 +340,7 @@ BACKENDS = [
     graph(
         "TLS errors to backends",
         "Handshakes with backends that failed or did not verify: a BackendTLSPolicy with the wrong "
-        "CA or hostname, or a plaintext port. `egops doctor --only EGD-415,EGD-306`.",
+        "CA or hostname, or a plaintext port. `egops doctor --only EGD-415,EGD-504`.",
         Query(
             "sum by (envoy_cluster_name) "
             f"(rate(envoy_cluster_ssl_connection_error{{{ROUTE}}}{R})) > 0",

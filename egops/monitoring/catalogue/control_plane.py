@@ -174,7 +174,7 @@ CONTROL_PLANE = Group(
                 "Nothing scrapes port 19001 of Envoy Gateway, or it is gone: every other alert "
                 "about it is blind."
             ),
-            code="EGD-640",
+            code="EGD-100",
         ),
         Alert(
             name="EnvoyGatewayNoLeader",
@@ -217,7 +217,7 @@ CONTROL_PLANE = Group(
                 "Status writes of kind {{ $labels.kind }} have failed for 15 minutes, conflicts "
                 "not counted; conditions of these objects are out of date."
             ),
-            code="EGD-147",
+            code="EGD-144",
         ),
         Alert(
             name="EnvoyGatewayInfraApplyErrors",

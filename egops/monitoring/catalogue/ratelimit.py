@@ -42,7 +42,7 @@ RATE_LIMIT = Group(
                 "Redis, or has no connection to it, and stays Ready; by default requests pass "
                 "unchecked."
             ),
-            code="EGD-572",
+            code="EGD-574",
             needs="global rate limiting",
         ),
     ),
