@@ -21,6 +21,7 @@ from egops.gatewayapi import (
     MUTATING_WEBHOOK,
     OURS,
     SECRET,
+    SECURITY_POLICY,
     Entry,
     is_proxy,
     object_ref,
@@ -101,11 +102,17 @@ class Row:
     renewer: str
 
     @property
+    def owner(self) -> str:
+        """Return `Secret envoy-gateway-system/envoy`: the object that holds it."""
+        name = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {name}"
+
+    @property
     def place(self) -> str:
-        """Return `Secret envoy-gateway-system/envoy tls.crt`, with the place in a bundle."""
-        owner = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        number = f"[{self.index}]" if self.index else ""
-        return f"{self.kind} {owner} {self.key}{number}".rstrip()
+        """Return `ca.crt`, with the place in a bundle from the second on: `ca.crt[1]`."""
+        if not self.key:
+            return f"[{self.index}]"
+        return f"{self.key}[{self.index}]" if self.index else self.key
 
 
 # ------------------------------------------------------------------ who renews
@@ -282,6 +289,21 @@ def uses(snapshot: Snapshot) -> Iterator[Use]:
                 if holder is not None and holder.kind in (SECRET, CONFIG_MAP):
                     key = "tls.crt" if field == "clientCertificateRef" else "ca.crt"
                     yield Use(holder, key, owner, ref.entry.at("name"))
+
+
+def external(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Return the `https` URLs of identity providers that policies name, each with the policies."""
+    found: dict[str, list[str]] = {}
+    for policy in snapshot.all(SECURITY_POLICY):
+        provider = section(policy.spec, "oidc", "provider")
+        urls = [text(provider, key) for key in ("issuer", "authorizationEndpoint", "tokenEndpoint")]
+        for _, entry in items(section(policy.spec, "jwt"), "providers"):
+            urls.append(text(section(entry, "remoteJWKS"), "uri"))
+        for url in urls:
+            if url.startswith("https://"):
+                users = found.setdefault(url, [])
+                users += [str(policy.ref)] if str(policy.ref) not in users else []
+    return found
 
 
 # ------------------------------------------------------------------ the table

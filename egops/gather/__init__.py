@@ -53,11 +53,14 @@ class SourceOptions:
     prometheus_ca: str = ""  # a file
     prometheus_headers: tuple[str, ...] = field(default=(), repr=False)  # `X-Scope-OrgID: team`
     now: datetime | None = None  # the clock, for tests and `--at`
+    servers: tuple[str, ...] = ()  # TLS servers: `host:port`
+    server_name: str = ""  # the name to ask them for; the host's if empty
+    trust_file: str = ""  # the CAs to verify them against; the system's if empty
 
     @property
     def is_cluster(self) -> bool:
         """Return whether a cluster is to be asked."""
-        return not (self.files or self.config_dumps or self.admin)
+        return not (self.files or self.config_dumps or self.admin or self.servers)
 
 
 @dataclass(frozen=True)

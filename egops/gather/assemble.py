@@ -14,6 +14,7 @@ from egops.snapshot import Probe, Snapshot, Source, SourceType
 if TYPE_CHECKING:
     from egops.gather import Progress, SourceOptions, Wanted
     from egops.gather.prometheus import Asked
+    from egops.snapshot import Server
 
 
 def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snapshot:
@@ -40,22 +41,44 @@ def assemble(source: SourceOptions, wanted: Wanted, progress: Progress) -> Snaps
     proxies, broken, in_time = Given()
     if source.config_dumps or source.admin:
         proxies, broken, in_time = read_given(source, wanted, progress)
+    servers, in_time_too = _servers(source)
     asked, unprobed = _prometheus(source, wanted)
-    given = (*source.files, *source.config_dumps, *map(shown, source.admin))
+    given = (*source.files, *source.config_dumps, *map(shown, source.admin), *source.servers)
     return Snapshot(
         taken_at=taken_at,
-        source=Source(
-            SourceType.FILES if source.files else SourceType.ENVOY, context=", ".join(given)
-        ),
+        source=Source(_type(source), context=", ".join(given)),
         resources=manifests.resources,
         broken=(*manifests.broken, *broken),
         proxies=proxies,
+        servers=servers,
         unprobed=unprobed,
         notes=_notes(manifests) + (asked.notes if asked else ()),
-        timed_out=not in_time,
+        timed_out=not (in_time and in_time_too),
         prometheus=asked.results if asked else {},
         window_seconds=source.window,
         strict=source.strict,
+    )
+
+
+def _type(source: SourceOptions) -> SourceType:
+    if source.files:
+        return SourceType.FILES
+    only = bool(source.servers) and not (source.config_dumps or source.admin)
+    return SourceType.SERVER if only else SourceType.ENVOY
+
+
+def _servers(source: SourceOptions) -> tuple[tuple[Server, ...], bool]:
+    if not source.servers:
+        return (), True
+    from egops.gather.servers import parse_address, read_servers  # noqa: PLC0415 - only then
+
+    return read_servers(
+        {parse_address(text): () for text in source.servers},
+        seconds=source.request_timeout,
+        concurrency=source.concurrency,
+        server_name=source.server_name,
+        trust_file=source.trust_file,
+        timeout=source.timeout,
     )
 
 

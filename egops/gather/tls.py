@@ -122,7 +122,7 @@ def _outcome(talk: _Talk, server_name: str, client: ClientPair | None) -> tuple[
     except OSError as exc:
         if talk.is_done:  # a server that is done with us without a word
             return QUIET, ""
-        return CLOSED, (exc.strerror or str(exc) or "the connection broke").lower()
+        return FAILED, (exc.strerror or str(exc) or "the connection broke").lower()
 
 
 class _Talk:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from egops.render.columns import columns
+from egops.render.text import paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,29 +15,72 @@ if TYPE_CHECKING:
     from egops.finding import Report
     from egops.inventory import Row
     from egops.render import Terminal
+    from egops.snapshot import Expiry
 
-HEADERS = ("CERTIFICATE", "FOR", "SUBJECT", "NAMES", "LEFT", "USED BY", "RENEWED BY")
+HEADERS = ("  CERTIFICATE", "FOR", "LEFT", "SUBJECT", "NAMES")
 BAR = 8  # marks of a full lifetime
-MANY = 3  # names shown in the table; JSON has all
+MANY = 4  # names shown in the table; JSON has all
 
 
-def table(rows: Sequence[Row], now: datetime, terminal: Terminal) -> str:
-    """Return the table, or one line if there is nothing in it."""
+def table(rows: Sequence[Row], now: datetime, expiry: Expiry | None, terminal: Terminal) -> str:
+    """Return the certificates by the object that holds them, with who uses and renews them."""
     if not rows:
         return "No certificates were read.\n"
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.owner, []).append(row)
+    ordered = [row for group in groups.values() for row in group]
     cells = [
         (
-            row.place,
+            f"  {row.place}",
             row.role,
+            left(row, now, terminal),
             row.subject or f"serial {row.serial}",
             _some(row.names),
-            left(row, now, terminal),
-            _some(row.users, 1),
-            row.renewer,
         )
-        for row in rows
+        for row in ordered
     ]
-    return "".join(columns(HEADERS, cells, width=terminal.width, unicode=terminal.unicode))
+    text = "".join(columns(HEADERS, cells, width=terminal.width, unicode=terminal.unicode))
+    head, *lines = text.splitlines()
+    return paint(_lines(groups, head, lines, (now, expiry, terminal)), color=terminal.color)
+
+
+def _lines(
+    groups: dict[str, list[Row]],
+    head: str,
+    lines: list[str],
+    screen: tuple[datetime, Expiry | None, Terminal],
+) -> Iterator[tuple[tuple[str, str], ...]]:
+    now, expiry, terminal = screen
+    yield ((head, "dim"),)
+    remaining = iter(lines)
+    dot = terminal.mark("·", "-")
+    for owner, group in groups.items():
+        users = dict.fromkeys(user for row in group for user in row.users)
+        renewers = dict.fromkeys(row.renewer for row in group)
+        renewed = ", ".join(renewers)
+        by = "renewer unknown" if renewed == "unknown" else f"renewed by {renewed}"
+        parts = [part for part in (_some(list(users), 2), by) if part]
+        about = "".join(f" {dot} {part}" for part in parts)
+        yield ((owner, "bold"), (about, ""))
+        for row in group:
+            yield ((next(remaining), _style(row, now, expiry)),)
+
+
+def _style(row: Row, now: datetime, expiry: Expiry | None) -> str:
+    if row.not_after is None:
+        return ""
+    begin = row.not_before or row.not_after
+    if row.not_after <= now or begin > now:
+        return "bold red"
+    if expiry is None:
+        return ""
+    rest, lifetime = row.not_after - now, row.not_after - begin
+    for threshold, style in ((expiry.critical, "red"), (expiry.warn, "yellow")):
+        limit = lifetime * threshold if isinstance(threshold, float) else threshold
+        if rest <= limit:
+            return style
+    return ""
 
 
 def _some(words: Sequence[str], count: int = MANY) -> str:

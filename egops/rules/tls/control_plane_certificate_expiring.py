@@ -42,7 +42,7 @@ USERS = {
     optional=(SECRET, DEPLOYMENT, ENVOY_GATEWAY),
     optional_probes=(Probe.CERTS,),
     since="0.1",
-    ok="no control plane certificate ends within 90 days",
+    ok="no control plane certificate ends soon",
 )
 def control_plane_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
     """A certificate between proxies and control plane is about to end, or has ended.

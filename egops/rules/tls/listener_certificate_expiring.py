@@ -40,7 +40,7 @@ LIMITS = Deadline(timedelta(days=30), timedelta(days=7))
     optional=(*OURS, SECRET, CERTIFICATE),
     optional_probes=(Probe.CERTS, Probe.CONFIG_DUMP),
     since="0.1",
-    ok="no listener certificate ends within 30 days",
+    ok="no listener certificate ends soon",
 )
 def listener_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
     """The certificate of a listener is about to end, or has ended.

@@ -24,7 +24,7 @@ LIMITS = Deadline(timedelta(days=30), timedelta(days=7))
 @rule(
     code="EGD-438",
     severity=Severity.ERROR,
-    optional_probes=(Probe.SERVER_TLS,),
+    probes=(Probe.SERVER_TLS,),
     since="0.1",
     ok="no certificate of a server that was named ends soon",
 )

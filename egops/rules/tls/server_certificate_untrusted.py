@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @rule(
     code="EGD-436",
     severity=Severity.ERROR,
-    optional_probes=(Probe.SERVER_TLS,),
+    probes=(Probe.SERVER_TLS,),
     since="0.1",
     ok="the chain of every server that was named leads to a trusted CA",
 )

@@ -33,7 +33,7 @@ STEPS = {
 @rule(
     code="EGD-435",
     severity=Severity.ERROR,
-    optional_probes=(Probe.SERVER_TLS,),
+    probes=(Probe.SERVER_TLS,),
     since="0.1",
     ok="every server that was named completes a TLS handshake",
 )
@@ -55,10 +55,10 @@ def server_handshake_failing(snapshot: Snapshot) -> Iterator[Problem]:
                     _message(handshake),
                     impact="" if handshake.outcome == REFUSED else "clients do not get through",
                     evidence=tuple(f"named by {user}" for user in server.users),
-                    why=handshake.reason,
                     remedy=(
                         STEPS.get(handshake.outcome)
-                        or "see the server's log, and that it has a certificate for this name",
+                        or "see that the server has a certificate for this name; ask for another "
+                        "with --sni",
                     ),
                     severity=Severity.INFO if handshake.outcome == REFUSED else None,
                     confidence=Confidence.HIGH,
@@ -66,5 +66,5 @@ def server_handshake_failing(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _message(handshake: Handshake) -> str:
-    said = SAID.get(handshake.outcome) or f"refuses the handshake for {handshake.server_name}"
+    said = SAID.get(handshake.outcome) or f"ends the handshake for {handshake.server_name}"
     return f"{said}: {handshake.reason}" if handshake.reason else said

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @rule(
     code="EGD-437",
     severity=Severity.ERROR,
-    optional_probes=(Probe.SERVER_TLS,),
+    probes=(Probe.SERVER_TLS,),
     since="0.1",
     ok="every server that was named shows a certificate for its name",
 )
