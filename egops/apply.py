@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from egops.gather.kubeconfig import Connection
 
 MANAGER = "egops"
+MOST_CAUSES = 3  # of a refusal that are told
 MERGE_PATCH = "application/merge-patch+json"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 Object = dict[str, Any]
@@ -205,6 +206,9 @@ class KubernetesCluster:
         if 200 <= status < 300:
             return body
         said = _said(body)
+        if 400 <= status < 500 and "denied the request" in said:
+            # a webhook chooses the status as it likes; what it says of the object is the point
+            raise InputError(f"cannot {doing}: {said}")
         match status:
             case 401:
                 raise AccessError(f"the API server does not accept the credentials to {doing}")
@@ -217,7 +221,11 @@ class KubernetesCluster:
             case 400 | 404 | 413 | 422:
                 raise InputError(f"cannot {doing}: {said}")
             case _:
-                raise UnreachableError(f"cannot {doing}: the API server answered {status}: {said}")
+                down = "failed calling webhook" in said
+                raise UnreachableError(
+                    f"cannot {doing}: the API server answered {status}: {said}",
+                    hint="the webhook does not answer: is its operator up?" if down else "",
+                )
 
 
 def _object(body: bytes) -> Object:
@@ -228,6 +236,18 @@ def _object(body: bytes) -> Object:
 
 
 def _said(body: bytes) -> str:
+    """Return the server's words, with what a webhook gives as causes: there is the reason."""
     from egops.gather.asker import said_in  # noqa: PLC0415 - only to explain errors
 
-    return said_in(body) or "no reason given"
+    words = said_in(body) or "no reason given"
+    causes = [cause for cause in _causes(body) if cause not in words]
+    more = f" (and {len(causes) - MOST_CAUSES} more)" if len(causes) > MOST_CAUSES else ""
+    return ": ".join(filter(None, (words, "; ".join(causes[:MOST_CAUSES])))) + more
+
+
+def _causes(body: bytes) -> list[str]:
+    try:
+        details = orjson.loads(body).get("details") or {}
+        return [str(cause["message"]) for cause in details.get("causes") or []]
+    except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError):
+        return []

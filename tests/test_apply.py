@@ -31,6 +31,7 @@ class ApiServer:
         self.objects: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str, dict[str, list[str]], str]] = []
         self.failure: tuple[int, str] | None = None
+        self.causes: list[str] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,7 +67,13 @@ class ApiServer:
         self.requests.append((verb, parts.path, query, media))
         if self.failure is not None:
             status, message = self.failure
-            return status, {"kind": "Status", "message": message, "code": status}
+            details = {"causes": [{"message": cause} for cause in self.causes]}
+            return status, {
+                "kind": "Status",
+                "message": message,
+                "code": status,
+                "details": details,
+            }
         if "/configmaps" not in parts.path:
             return 404, {"kind": "Status", "message": "the server could not find the resource"}
         if parts.path.endswith("/configmaps"):
@@ -210,6 +217,34 @@ def test_a_refusal_is_told_with_the_servers_words(
         cluster.apply(CONFIG_MAP, config_map(), force=False, dry_run=False)
 
     assert status == 401 or "bad PromQL" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_what_a_webhook_objects_to_is_told_with_its_first_causes(
+    server: ApiServer, cluster: KubernetesCluster, status: int
+) -> None:
+    server.failure = (status, 'admission webhook "rules" denied the request: Rules are not valid')
+    server.causes = [f"rule {number}: unclosed action" for number in range(1, 6)]
+
+    with pytest.raises(InputError) as caught:
+        cluster.apply(CONFIG_MAP, config_map(), force=False, dry_run=True)
+
+    assert caught.value.message == (
+        'cannot apply ConfigMap a: admission webhook "rules" denied the request: Rules are not '
+        "valid: rule 1: unclosed action; rule 2: unclosed action; rule 3: unclosed action "
+        "(and 2 more)"
+    )
+
+
+def test_a_webhook_that_does_not_answer_is_told_as_such(
+    server: ApiServer, cluster: KubernetesCluster
+) -> None:
+    server.failure = (500, 'failed calling webhook "rules": connection refused')
+
+    with pytest.raises(UnreachableError, match="connection refused") as caught:
+        cluster.apply(CONFIG_MAP, config_map(), force=False, dry_run=False)
+
+    assert caught.value.hint == "the webhook does not answer: is its operator up?"
 
 
 def test_a_server_that_is_gone_is_explained(server: ApiServer, cluster: KubernetesCluster) -> None:
