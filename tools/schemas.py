@@ -32,6 +32,7 @@ KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     r"^[!-~]+([\t ]?[!-~]+)*$": (("1.6.1", "1.7.0", "1.8.0"), ("1.6.4", "1.7.1")),
     "externalAuth": (("1.6.1", "1.7.0", "1.8.0"), ("1.6.4", "1.7.1")),
     "extAuth.backendRef": (("1.2.0",), ("1.2.2",)),
+    "limit.requests": (("1.7.5", "1.8.0"), ()),
     "connectionLimit.value": (("1.2.0", "1.7.0"), ("1.6.5", "1.7.1")),
     "image without a port": (("1.5.0",), ("1.5.1",)),
 }
@@ -231,6 +232,8 @@ def subject(entry: Schema) -> str:
         entry.get("rule", ":[0-9]")
     ):
         return "image without a port"
+    if entry["path"].endswith("limit.requests") and entry.get("maximum") == 2**32 - 1:
+        return "limit.requests"
     if "externalAuth" in entry["path"] and entry.get("maxItems") == 64:
         return "externalAuth"
     if ".extAuth." in entry["path"] and entry.get("rule") == "!has(self.backendRef)":

@@ -102,6 +102,24 @@ def rule_names(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+@per_snapshot
+def _counts(snapshot: Snapshot) -> dict[str, int]:
+    """Return how many parts of each section the proxies had before."""
+    found: dict[str, int] = {}
+    for pair in pairs(snapshot):
+        for part in meaning(pair.before.config).values():
+            if not part.own:
+                found[part.section] = found.get(part.section, 0) + 1
+    return found
+
+
+def is_shared(snapshot: Snapshot, alike: list[Effect]) -> bool:
+    """Return whether effects of one pattern are a new default: most parts of the kind show it."""
+    if len(alike) < 2 or alike[0].change != "changed":
+        return False
+    return len(alike) * 2 > _counts(snapshot).get(alike[0].part.section, 0)
+
+
 class Explained(NamedTuple):
     """An effect, and the predictions that account for it."""
 

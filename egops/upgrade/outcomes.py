@@ -21,6 +21,7 @@ from egops.upgrade.compared import (
     all_effects,
     explain,
     explained,
+    is_shared,
     pairs,
     predictions,
     rule_names,
@@ -203,9 +204,8 @@ def blast(snapshot: Snapshot) -> Blast:
     told: dict[str, tuple[str, ...]] = {}
     others: list[str] = []
     for (change, section, path, old, new), found in groups.items():
-        names = {effect.part.rule_name for effect, _ in found} - {""}
         claimed = any(set(codes) & CLAIMED for _, codes in found)
-        if len(found) > 1 and (claimed or (len(names) > 3 and len(names) * 2 > len(every))):
+        if (claimed and len(found) > 1) or is_shared(snapshot, [effect for effect, _ in found]):
             text = f"{section}: {path}: {old} -> {new}" if path else f"{section} {change}"
             shared[text] = len(found)
             told[text] = _all_codes(found)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import PROMETHEUS_RULE
 from egops.rules import rule
-from egops.snapshot import items, text
 from egops.upgrade.change import change, upgrade_of
+from egops.upgrade.expressions import expressions
 from egops.upgrade.releases import notes_link
 
 if TYPE_CHECKING:
@@ -47,18 +47,16 @@ def metric_names_change(snapshot: Snapshot) -> Iterator[Problem]:
     dashboards, too.
     """
     upgrade_of(snapshot)
-    for found in snapshot.all(PROMETHEUS_RULE):
-        for group, body in items(found.spec, "groups"):
-            for index, entry in items(body, "rules"):
-                name = METRICS.search(text(entry, "expr"))
-                if name:
-                    yield change(
-                        snapshot,
-                        found.at("spec", "groups", group, "rules", index, "expr"),
-                        f"the metric {name.group()} gets another name or labels",
-                        today="the expression finds it",
-                        after="it finds nothing, or series of another meaning",
-                        keep=("write the expression for both names",),
-                        verify="the expression gives a result in Prometheus",
-                        possible="certain if the series come from Envoy Gateway's proxies",
-                    )
+    for found in expressions(snapshot):
+        name = METRICS.search(found.promql)
+        if name:
+            yield change(
+                snapshot,
+                found.at(),
+                f"the metric {name.group()} gets another name or labels",
+                today="the expression finds it",
+                after="it finds nothing, or series of another meaning",
+                keep=("write the expression for both names",),
+                verify="the expression gives a result in Prometheus",
+                possible="certain if the series come from Envoy Gateway's proxies",
+            )

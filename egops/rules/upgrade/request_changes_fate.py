@@ -69,7 +69,7 @@ def _problem(snapshot: Snapshot, pair: Pair, change: Change) -> Problem:
     times = f" ({change.times} requests of this kind were tried)" if change.times > 1 else ""
     return Problem(
         location(snapshot, owner, rule_number, pair.after),
-        f"{spelled(change.request)}: {change.old} before, {change.new} now",
+        f"{spelled(change.request)}: {_difference(change)}",
         impact="requests that reached a backend do not any more" if lost else "",
         evidence=(
             *(f"{name}: {_word(change.old, name)} -> {_word(change.new, name)}"
@@ -79,6 +79,14 @@ def _problem(snapshot: Snapshot, pair: Pair, change: Change) -> Problem:
         remedy=(f"egops routes explain {_url(change.request)} shows the way it takes now",),
         severity=Severity.ERROR if lost else Severity.WARNING,
     )  # fmt: skip
+
+
+def _difference(change: Change) -> str:
+    old, new = str(change.old), str(change.new)
+    if old == new:  # the same rule serves it otherwise
+        name = change.what[0]
+        old, new = (f"{name} {_word(fate, name)}" for fate in (change.old, change.new))
+    return f"{old} before, {new} now"
 
 
 def _rule(text: str) -> tuple[ObjectName, int] | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import ENVOY_GATEWAY, PROMETHEUS_RULE
 from egops.rules import rule
-from egops.snapshot import items, section, text
+from egops.snapshot import section
 from egops.upgrade.change import change, upgrade_of
+from egops.upgrade.expressions import expressions
 from egops.upgrade.releases import notes_link
 
 if TYPE_CHECKING:
@@ -42,20 +43,18 @@ def runner_label_renamed(snapshot: Snapshot) -> Iterator[Problem]:
     Write `xds` instead.
     """
     upgrade_of(snapshot)
-    for found in snapshot.all(PROMETHEUS_RULE):
-        for group, body in items(found.spec, "groups"):
-            for index, entry in items(body, "rules"):
-                name = OLD.search(text(entry, "expr"))
-                if name:
-                    yield change(
-                        snapshot,
-                        found.at("spec", "groups", group, "rules", index, "expr"),
-                        f"no series has runner {name.group()} any more",
-                        today="the expression finds the runner",
-                        after="the runner is called xds: the expression finds nothing",
-                        keep=("write xds, or both for a while: xds|xds-translator|xds-server",),
-                        verify="the expression gives a result in Prometheus",
-                    )
+    for found in expressions(snapshot):
+        name = OLD.search(found.promql)
+        if name:
+            yield change(
+                snapshot,
+                found.at(),
+                f"no series has runner {name.group()} any more",
+                today="the expression finds the runner",
+                after="the runner is called xds: the expression finds nothing",
+                keep=("write xds, or both for a while: xds|xds-translator|xds-server",),
+                verify="the expression gives a result in Prometheus",
+            )
     for config in snapshot.all(ENVOY_GATEWAY):
         for key in section(config.body, "logging", "level"):
             if OLD.fullmatch(str(key)):

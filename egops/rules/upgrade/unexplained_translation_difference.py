@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from egops.finding import Confidence, Problem, Severity, Unjudged
 from egops.rules import rule
 from egops.snapshot import Probe
-from egops.upgrade.compared import all_effects, before, explained, location
+from egops.upgrade.compared import before, explained, is_shared, location
 from egops.upgrade.reach import READS
 
 if TYPE_CHECKING:
@@ -45,20 +45,18 @@ def unexplained_translation_difference(snapshot: Snapshot) -> Iterator[Problem |
     for effect, by in explained(snapshot):
         if not by:
             groups.setdefault(effect.pattern, []).append(effect)
-    totals: dict[str, set[str]] = {}
-    for effect in all_effects(snapshot):
-        totals.setdefault(effect.part.section, set()).add(effect.part.name)
     for found in groups.values():
-        yield _problem(snapshot, found, totals)
+        yield _problem(snapshot, found)
     if snapshot.predicted is None and groups:
         yield Unjudged("no upgrade rule was asked: objects and both releases are needed")
 
 
-def _problem(snapshot: Snapshot, found: list[Effect], totals: dict[str, set[str]]) -> Problem:
+def _problem(snapshot: Snapshot, found: list[Effect]) -> Problem:
     first = found[0]
     part = first.part
     names = {each.part.name for each in found}
-    everywhere = len(names) > 1 and names == totals[part.section] and first.change == "changed"
+    everywhere = is_shared(snapshot, found)
+    asked = "no rule explains" if snapshot.predicted is not None else "no rule was asked about"
     places = dict.fromkeys(
         location(snapshot, each.part.owner, each.part.rule) for each in found[:MOST_RELATED]
     )
@@ -67,7 +65,7 @@ def _problem(snapshot: Snapshot, found: list[Effect], totals: dict[str, set[str]
     at, *related = places
     return Problem(
         at,
-        f"no rule explains this difference: {what}",
+        f"{asked} this difference: {what}",
         evidence=tuple(str(each) for each in found[1:6]),
         severity=Severity.INFO if everywhere else Severity.WARNING,
         confidence=Confidence.MEDIUM,
