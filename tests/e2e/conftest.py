@@ -50,6 +50,7 @@ def refuse(reason: str) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "once: told with one version only")
+    config.addinivalue_line("markers", "full: takes minutes; told with EGOPS_E2E_CERTS=full only")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -61,27 +62,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order by version, the healthy story first in each, upgrades last."""
+    """Order by version, in each the healthy story first and rotations last; then upgrades."""
 
     def key(item: pytest.Item) -> tuple[int, int]:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         version = parameters.get("eg")
         rank = versions().index(version) if version in versions() else len(versions())
-        return rank, 0 if "healthy" in item.path.stem else 1
+        stem = item.path.stem
+        return rank, 0 if "healthy" in stem else 2 if "rotate" in stem else 1
 
+    if os.environ.get("EGOPS_E2E_CERTS") != "full":
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
     for item in items:
         item.add_marker(pytest.mark.e2e)
     items.sort(key=key)
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[None]:
+def cluster_stays() -> bool:
+    """Whether the cluster is still wanted when this run is over."""
+    return lifecycle.is_up() or bool(os.environ.get("EGOPS_E2E_KEEP"))
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_stays: bool) -> Iterator[None]:
     """A running cluster; what this run started, it removes, also when interrupted."""
     if reason := unable():
         refuse(reason)
-    running = lifecycle.is_up()
-    keep = running or bool(os.environ.get("EGOPS_E2E_KEEP"))
-    if not running and host.leftovers():
+    keep = cluster_stays
+    if not lifecycle.is_up() and host.leftovers():
         lifecycle.down()  # a cluster whose processes were ended from outside
     try:
         with lifecycle.sigterm_as_interrupt():

@@ -43,7 +43,7 @@ class Killer:
 
     writes: bool = True
     waits: bool = True
-    only: Callable[[str, str], bool] = lambda _what, _phase: True
+    only: Callable[[Point], bool] = lambda _: True
     points: list[Point] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -90,10 +90,11 @@ class Killer:
 
     def _maybe(self, key: str, what: str) -> None:
         with self._lock:
-            if self._dead or key in self.seen or not self.only(what, self._phase):
+            point = Point(what, self._phase)
+            if self._dead or key in self.seen or not self.only(point):
                 return
             assert self._running
             self.seen.add(key)
             self._dead = True
             self._running.kill()
-            self.points.append(Point(what, self._phase))
+            self.points.append(point)

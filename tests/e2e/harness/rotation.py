@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.cluster import gateway, kube
-from tests.e2e.cluster.settings import EG_NAMESPACE
+from tests.e2e.cluster.settings import EG_NAMESPACE, PROXY_LABELS
 from tests.e2e.cluster.shell import RigError, wait_for
-from tests.e2e.harness.counters import Counters, counted
+from tests.e2e.harness.counters import Counters, Pod, counted
 from tests.e2e.harness.load import Kind, Load, steady
 from tests.e2e.harness.signed_in import HOST, sign_in
 
-FOUR = ("envoy-gateway", "envoy", "envoy-rate-limit", "envoy-oidc-hmac")
+MTLS = ("envoy-gateway", "envoy", "envoy-rate-limit")
+FOUR = (*MTLS, "envoy-oidc-hmac")
 BUILD = Path(__file__).resolve().parents[3] / "build"
 FLUSH = 10.0  # seconds between two readings that the rate limit service publishes
 
@@ -55,6 +56,21 @@ class Watched:
         if (still := self.counters.standstill()) > 3 * FLUSH:
             found.append(f"rate limit counters stood still for {still:.0f} s")
         return found
+
+    def sees_reconnects(self, timeout: float = 60) -> None:
+        """Wait until every proxy has connected to the rate limit service anew."""
+        before = {pod.name: pod.last["limiter connections"] for pod in self._staying()}
+
+        def again() -> bool:
+            return all(
+                pod.last["limiter connections"] > before[pod.name] for pod in self._staying()
+            )
+
+        wait_for("new connections to the rate limit service", again, timeout)
+
+    def _staying(self) -> list[Pod]:
+        alive = {pod["metadata"]["name"] for pod in kube.running_pods(PROXY_LABELS)}
+        return [pod for pod in self.counters.proxies.values() if pod.name in alive]
 
     def told(self) -> str:
         """Return all that was seen."""
