@@ -35,15 +35,17 @@ def parse_address(text: str) -> Address:
     Raises:
         InputError: it is none of these.
     """
+    told = _shown(text)
     scheme, mark, _ = text.partition("://")
     try:
         parts = urlsplit(text if mark else f"//{text}")
         port = parts.port
     except ValueError:
-        raise InputError(f"{text!r} is no address", hint="such as www.example.com:443") from None
+        raise InputError(f"{told!r} is no address", hint="such as www.example.com:443") from None
     named = bool(parts.hostname) and parts.username is None and port != 0
+    named = named and not any(char.isspace() for char in text)
     if not named or (mark and scheme != "https") or (not mark and parts.path.strip("/")):
-        raise InputError(f"{text!r} is no TLS address", hint="such as www.example.com:443")
+        raise InputError(f"{told!r} is no TLS address", hint="such as www.example.com:443")
     return Address(str(parts.hostname), port or HTTPS)
 
 
@@ -90,3 +92,8 @@ def read_servers(
         document = {Probe.SERVER_TLS: written([handshake])}
         servers.append(Server(str(address), None, document, {}, tuple(users)))
     return tuple(servers), in_time
+
+
+def _shown(text: str) -> str:
+    """Return what a user wrote, without user and password."""
+    return text.rpartition("@")[2]

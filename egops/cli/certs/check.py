@@ -92,6 +92,7 @@ class Moment(click.ParamType[datetime]):
 @click.option(
     "--external", is_flag=True, help="Also ask the identity providers that SecurityPolicies name."
 )
+@click.option("--strict", is_flag=True, help="Believe what has not settled yet (minutes) too.")
 @partial(report_options, more_formats=("prometheus",))
 @source_options
 @click.pass_context

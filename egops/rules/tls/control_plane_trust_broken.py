@@ -118,5 +118,5 @@ def _problem(secret: Resource, facts: list[str], snapshot: Snapshot, *, broken: 
             "restore one CA bundle in ca.crt of all three Secrets, then replace the certificates: "
             "egops certs rotate",
         ),
-        explains=("EGD-440", "EGD-405"),
+        explains=("EGD-440", "EGD-405", "EGD-419", "EGD-434"),
     )
