@@ -161,9 +161,7 @@ def reach(snapshot: Snapshot, finding: Finding) -> Reach:
     resource = snapshot.get(ref)
     rule = _rule(finding)
     if ref.kind in ROUTE_KINDS and rule is not None:
-        mine = frozenset({name_of(ref)})
-        rules = frozenset({(name_of(ref), rule)})
-        return Reach(frozenset(), rules, _gateways_of(snapshot, mine))
+        return Reach(frozenset(), frozenset({(name_of(ref), rule)}))
     related = {other.ref for other in finding.problem.related}
     found = {name_of(ref), *map(name_of, related)}
     if resource is not None:
@@ -172,6 +170,8 @@ def reach(snapshot: Snapshot, finding: Finding) -> Reach:
         if other.kind not in (GATEWAY, *_EVERYTHING) and (known := snapshot.get(other)):
             found |= set(_around(snapshot, known))
     objects = frozenset(found)
+    if ref.kind not in (*_OF_ROUTES, HTTP_ROUTE_FILTER):
+        return Reach(objects)
     return Reach(objects, frozenset(), _gateways_of(snapshot, objects) - objects)
 
 

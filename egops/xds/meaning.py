@@ -214,6 +214,7 @@ class _Meaning:
         listener = lenient(raw, Listener)
         if listener is None:
             return
+        name = name or listener.name
         protocol = listener.address.socket_address.protocol or "TCP"
         owner = owners.listener_owner(listener)
         gateway = owner if isinstance(owner, GatewayListener) else self._gateway()
@@ -348,7 +349,7 @@ def _localities(body: Any) -> Any:
 
 
 def _spell(source: Source) -> str:
-    match = "" if source.match is None else f" match {source.match}"
+    match = "" if source.match is None or source.match < 0 else f" match {source.match}"
     preflight = " preflight" if source.preflight is True else ""
     return f"{source}{match}{preflight}"
 
