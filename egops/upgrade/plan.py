@@ -59,6 +59,7 @@ def _save(name: str, namespace: str) -> Step:
     return Step(
         "Save what is there",
         (
+            "egops bundle before.zip",
             "kubectl get gatewayclasses,gateways,httproutes,grpcroutes,tlsroutes,tcproutes,"
             "udproutes,referencegrants,backendtlspolicies -A -o yaml > gateway-api.yaml",
             "kubectl get envoyproxies,backends,clienttrafficpolicies,backendtrafficpolicies,"
@@ -146,6 +147,7 @@ def _verify(namespace: str, step: Upgrade) -> Step:
             "-o jsonpath='{..image}'  # "
             f"v{dotted(step.to_version)}",
             "kubectl get gateways,httproutes,grpcroutes -A",
+            "egops upgrade verify --snapshot before.zip",
             "egops doctor",
         ),
     )

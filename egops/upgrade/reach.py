@@ -77,6 +77,7 @@ def _claim(code: str, sections: tuple[str, ...], path: str) -> Claim:
 CLAIMS = (
     _claim("EGU-1303", ("cluster",), r"^outlier_detection"),
     _claim("EGU-1327", _CHAINS, r"(^|\.)access_log\b.*log_format"),
+    _claim("EGU-1402", _CHAINS, r"(^|\.)access_log\b.*log_format"),
     _claim("EGU-1322", ("cluster",), r"^dns_lookup_family"),
     _claim("EGU-1301", ("workload",), r"\.ports\b"),
     _claim("EGU-1334", ("workload",), r"\.image$"),

@@ -24,7 +24,7 @@ from egops.xds.config_dump import (
     lenient,
     plain,
 )
-from egops.xds.forms import canonical
+from egops.xds.forms import Names, canonical, requirements_of
 from egops.xds.overlap import may_both_match
 from egops.xds.owners import Conflict, GatewayListener, Own, Owner, Source
 from egops.xds.redact import redact
@@ -181,6 +181,8 @@ class _Meaning:
         fixed = {each.cluster.name for each in dump.clusters if each.state == "static"}
         clusters = {k[0]: raw for k, raw in found["cluster"].items() if k[0] not in fixed}
         self.stands_for = {name: self._cluster_name(name) for name in clusters}
+        listeners = [plain(raw) for raw in found["listener"].values()]
+        self.names = Names(self.stands_for, dict(requirements_of(listeners)))
         self.tables: dict[str, list[str]] = {}  # route configuration -> where it serves
         for (name,), raw in found["listener"].items():
             if name not in static and not name.endswith(" (rejected)"):
@@ -205,8 +207,11 @@ class _Meaning:
 
     def _plain(self, value: Any, *without: str) -> Any:
         if isinstance(value, dict):
-            value = {k: v for k, v in value.items() if k not in ("name", *without)}
-        return redact(canonical(value, self.stands_for))
+            value = {k: v for k, v in value.items() if k not in without}
+        made = redact(canonical(value, self.names))
+        if isinstance(made, dict):
+            made.pop("name", None)
+        return made
 
     # -------------------------------------------------------------- listeners
 

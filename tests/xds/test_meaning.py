@@ -10,7 +10,7 @@ import pytest
 
 from egops.xds.changes import changes
 from egops.xds.config_dump import ConfigDump
-from egops.xds.forms import canonical
+from egops.xds.forms import Names, canonical
 from egops.xds.meaning import Effect, effects, meaning, rules
 from tests.xds.dumps import RELEASES, load, parsed, routes, section
 
@@ -46,10 +46,8 @@ def test_between_two_releases_only_what_differs_is_told() -> None:
 
     ours = [effect for effect in found if not effect.part.own]
     assert {(e.part.section, e.path.rpartition(".")[2]) for e in ours} == {
-        ("listener", "json_format"),
-        ("listener", "text_format_source"),
-        ("filter chain", "json_format"),
-        ("filter chain", "text_format_source"),
+        ("listener", "log_format"),
+        ("filter chain", "log_format"),
         ("cluster", "outlier_detection"),
     }
     assert {e.part.rule_name for e in ours if e.part.section == "cluster"} == {
@@ -195,13 +193,40 @@ def test_every_rule_is_counted_once() -> None:
             {"http_filters": [{"name": "envoy.filters.http.basic_auth/securitypolicy/a/b"}]},
         ),
         (
+            {"direct_response": {"status": 500, "body": {"inline_string": "no"}}},
+            {
+                "direct_response": {
+                    "status": 500,
+                    "body_format": {"text_format_source": {"inline_string": "no"}},
+                }
+            },
+        ),
+        (
+            {"type": "STRICT_DNS", "dns_refresh_rate": "5s"},
+            {
+                "cluster_type": {
+                    "name": "envoy.cluster.dns",
+                    "typed_config": {"@type": "x", "dns_refresh_rate": "5s"},
+                }
+            },
+        ),
+        (
+            {"route": {"rate_limits": [{"a": 1}], "cluster": "c"}, "typed_per_filter_config": {}},
+            {
+                "route": {"cluster": "c"},
+                "typed_per_filter_config": {
+                    "envoy.filters.http.ratelimit/a/b": {"rate_limits": [{"a": 1}]}
+                },
+            },
+        ),
+        (
             {"a": 1, "metadata": {"filter_metadata": {"envoy-gateway": {"resources": []}}}},
             {"a": 1},
         ),
     ],
 )
 def test_two_ways_to_write_one_setting_are_one(old: Any, new: Any) -> None:
-    assert canonical(old, {}) == canonical(new, {})
+    assert canonical(old, Names()) == canonical(new, Names())
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 0, {"x": None}, [None], {"name": []}])
