@@ -44,3 +44,16 @@ def becomes_active(route: Resource) -> tuple[Path, str] | None:
         if hit is None and (odd or name.lower() == "host"):
             hit = (path, name)
     return hit
+
+
+def refused(route: Resource) -> tuple[Path, str] | None:
+    """Return the first header that releases from 1.3.2 on refuse, and why."""
+    for path, verb, name in _names(route):
+        if not name:
+            return path, f"a header without a name is to be {_DONE[verb]}"
+        if "/" in name or ":" in name or name.lower() == "host":
+            return path, f"the header {name!r} can't be {_DONE[verb]}"
+    return None
+
+
+_DONE = {"set": "set", "add": "added", "remove": "removed"}

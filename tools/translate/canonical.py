@@ -7,6 +7,7 @@ is left alone, for the rules to explain.
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -26,8 +27,9 @@ def canonical(kind: str, resource: Json, world: World) -> Json:
 
 
 def is_ours(kind: str, name: str) -> bool:
-    """Return whether a listener serves the proxy's own readiness, which is EGU-1401's matter."""
-    return kind == "Listener" and name.startswith(READY)
+    """Return whether a resource is the proxy's own: its readiness (EGU-1401), an empty cluster."""
+    is_ready = kind == "Listener" and name.startswith(READY)
+    return is_ready or (kind == "Cluster" and name == "EmptyCluster")
 
 
 class World:
@@ -174,6 +176,10 @@ def _walk(value: Any, world: World) -> Any:
         del value["max_connections_to_accept_per_socket_event"]
     if str(value.get("locality", {}).get("region", "")).rpartition("/")[0].endswith("/backend"):
         del value["locality"]  # the backend's number: a label
+    _filters(value)
+    _rate_limits(value)
+    _body(value)
+    _pem(value)
     if isinstance(value.get("cluster"), str) and value["cluster"] in world.dead:
         value["cluster"] = NOWHERE
     if "typed_per_filter_config" in value:
@@ -181,6 +187,64 @@ def _walk(value: Any, world: World) -> Any:
             name: _per_route(entry) for name, entry in value["typed_per_filter_config"].items()
         }
     return {key: _walk(entry, world) for key, entry in value.items()}
+
+
+_GRPC = ("envoy.filters.http.grpc_web", "envoy.filters.http.grpc_stats")
+
+
+def _filters(value: Json) -> None:
+    """Put the filters that gRPC listeners always have first: they work on other things."""
+    found = value.get("http_filters")
+    if isinstance(found, list):
+        always = sorted((f for f in found if f.get("name") in _GRPC), key=lambda f: str(f["name"]))
+        value["http_filters"] = [*always, *(f for f in found if f.get("name") not in _GRPC)]
+    chains = value.get("filter_chains")
+    if isinstance(chains, list):  # the name of a chain is a label
+        value["filter_chains"] = [{k: v for k, v in one.items() if k != "name"} for one in chains]
+
+
+_LIMITER = "envoy.filters.http.ratelimit"
+
+
+def _rate_limits(value: Json) -> None:
+    """Write a route's global limits where the newer releases do: in its filter's configuration."""
+    action = value.get("route")
+    if not isinstance(action, dict):
+        return
+    found = list(action.get("rate_limits") or [])
+    value["route"] = {k: v for k, v in action.items() if k != "rate_limits"}
+    per_filter = dict(value.get("typed_per_filter_config") or {})
+    own = {name: body for name, body in per_filter.items() if name.startswith(_LIMITER)}
+    for name, body in own.items():
+        found += body.get("rate_limits") or []
+        del per_filter[name]
+    value.pop("typed_per_filter_config", None)
+    if found:
+        per_filter[_LIMITER] = {"rate_limits": found}
+    if per_filter:
+        value["typed_per_filter_config"] = per_filter
+
+
+def _body(value: Json) -> None:
+    """Write the body of a direct response as a format; one with `%` is another text since 1.8."""
+    answer = value.get("direct_response")
+    if not isinstance(answer, dict) or "body" not in answer:
+        return
+    source = answer["body"]
+    written = next((str(v) for v in source.values()), "")
+    text = base64.b64decode(written).decode("utf-8", "replace") if "inline_bytes" in source else ""
+    if "%" not in (text or written):
+        rest = {key: entry for key, entry in answer.items() if key != "body"}
+        value["direct_response"] = {**rest, "body_format": {"text_format_source": source}}
+
+
+def _pem(value: Json) -> None:
+    """Leave out the white space of certificates and keys, which 1.9 writes anew."""
+    inline = value.get("inline_bytes")
+    if isinstance(inline, str):
+        raw = base64.b64decode(inline)
+        if raw.startswith(b"-----BEGIN"):
+            value["inline_bytes"] = b"".join(raw.split()).decode("ascii", "replace")
 
 
 def _metadata(value: Json) -> None:
