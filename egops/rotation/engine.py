@@ -11,8 +11,9 @@ presents needs no `swap`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from egops.apply import ObjectName
 from egops.errors import AccessError, EgopsError, TimeoutReached
@@ -31,21 +32,25 @@ from egops.rotation.installation import (
 from egops.rotation.material import GATEWAY, PROXY, RATE_LIMIT, SECRETS
 from egops.rotation.record import NEW, OLD, Record
 from egops.rotation.restart import restart_patch, restore_patch
+from egops.rotation.standby import SETTLE, Standby, leaves_by_label
 from egops.rotation.world import Awaited
-from egops.rotation.writes import Writes
+from egops.rotation.writes import ForeignChangeError, Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
     from egops.rotation.generation import Generation
     from egops.rotation.installation import Installation
     from egops.rotation.lock import Lock
-    from egops.rotation.world import World
+    from egops.rotation.world import Pod, World
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 POLL = 2.0
 FAILED = "key_rotation_failed"
+CLUSTERS = ("cluster.xds_cluster.", "cluster.ratelimit_cluster.", "cluster.wasm_cluster.")
+REFUSED = ("ssl.fail_verify_error", "ssl.fail_verify_san")
 
 
 class GateTimeoutError(TimeoutReached):
@@ -59,6 +64,7 @@ class Pace:
     gate: float = 600.0  # of each gate
     soak: float = 30.0  # of watching between two phases
     reconnect: bool = False
+    overwrite: bool = False  # what somebody else wrote into the Secrets meanwhile
 
 
 class Move:
@@ -70,7 +76,7 @@ class Move:
         """Take where it is to happen and what is known."""
         self._world, self._here, self._record, self._pace = world, here, record, pace
         self._lock = lock
-        self._writes = Writes(world, lock.renew)
+        self._writes = Writes(world, lock.renew, overwrite=pace.overwrite)
         self._baseline: dict[str, Mapping[str, float]] = {}
         self._restarted: set[str] = set()
         self._hears_no_events = False
@@ -112,10 +118,10 @@ class Move:
         self._outside(bundle)
         self._wait("Envoy Gateway", lambda gates: gates.gateways_trust(goal))
         self._wait("Envoy", lambda gates: gates.proxies_trust(goal, other))
-        for fleet in self._gates().stale_fleets(goal, other):
+        for fleet in self._seen(lambda gates: gates.stale_fleets(goal, other)):
             self._restart(fleet, PROXY, "it has read the CA once and does not again")
         self._wait("Envoy", lambda gates: gates.proxies_trust(goal, other))
-        self._no_fleet_is_stale(goal, other)
+        self._wait("Envoy", lambda gates: _stale(gates.stale_fleets(goal, other), "CA"))
         self._restart_limiter("its xDS client reads the CA only at its start")
         self._mark(trusted=frozenset({OLD, NEW}))
 
@@ -133,6 +139,10 @@ class Move:
         self._wait("Envoy Gateway", lambda gates: gates.gateways_serve(goal, webhook=webhook))
         self._wait("the rate limit service", lambda gates: gates.limiters_serve(goal))
         self._wait("Envoy", lambda gates: gates.proxies_present(goal, other))
+        why = "it has read its leaf once, and the rate limit service asks for it"
+        for fleet in self._seen(lambda gates: gates.stale_leaf_fleets(other)):
+            self._restart(fleet, PROXY, why)
+        self._wait("Envoy", lambda gates: _stale(gates.stale_leaf_fleets(other), "leaf"))
         self._refuse_failed_loads(failed)
         self._restart_limiter("its xDS client still presents the leaf of its start")
         self._mark(presented=frozenset({name}))
@@ -155,12 +165,14 @@ class Move:
         self._begin("Prove", "compare with the counters of the beginning")
         for workload in self._here.workloads:
             self._restore(workload)
+        if self._here.rate_limit is not None and leaves_by_label(self._here.rate_limit):
+            self._dismiss(Standby(self._world.cluster, self._writes, self._here.rate_limit, ""))
         if self._pace.reconnect:
             self._restart(
                 self._here.gateway, GATEWAY, "every stream is to be made anew", again=name
             )
         self._wait("Envoy", lambda gates: gates.proxies_trust(goal, other))
-        for line in self._compared():
+        for line in comparison(self._baseline, self._counters()):
             self._world.listener.note(line)
 
     # -------------------------------------------------------------- writing
@@ -188,15 +200,48 @@ class Move:
         return found is not None
 
     def _restart_limiter(self, why: str) -> None:
-        if self._here.rate_limit is not None:
-            self._restart(self._here.rate_limit, RATE_LIMIT, why)
+        workload = self._here.rate_limit
+        if workload is None:
+            return
+        if not leaves_by_label(workload):
+            self._restart(workload, RATE_LIMIT, why)
+            return
+        standby = Standby(self._world.cluster, self._writes, workload, self._stamp(RATE_LIMIT))
+        if stale := self._seen(lambda _: standby.stale()):
+            self._exchange(standby, workload, stale, why)
+        self._dismiss(standby)
+        self._restarted.add(str(workload))
 
-    def _restart(self, workload: Workload, secret: str, why: str, again: str = "") -> None:
-        """Restart a workload so that all its pods have loaded what a Secret holds now."""
+    def _exchange(self, standby: Standby, workload: Workload, stale: list[Pod], why: str) -> None:
+        """Replace pods that no request may meet while they stop."""
+        if standby.is_outdated():
+            self._dismiss(standby)
+        who = str(workload)
+        self._wait(who, lambda _: standby.stands_in())
+        self._pause(SETTLE, "the standby pod is found by everybody")
+        self._world.listener.done(f"{who}: {len(stale)} pods are replaced: {why}")
+        self._wait(who, lambda _: standby.are_replaced(stale))
+        self._pause(SETTLE, "nobody is sent to the old pods any more")
+        self._wait(who, lambda _: standby.are_gone())
+
+    def _dismiss(self, standby: Standby) -> None:
+        """Remove what stood in, and what a killed run left behind."""
+        if not standby.is_there():
+            return
+        self._wait("the standby pod", lambda _: standby.leaves())
+        self._pause(SETTLE, "nobody is sent to the standby pod any more")
+        self._wait("the standby pod", lambda _: standby.are_gone())
+
+    def _stamp(self, secret: str) -> str:
+        """Return what pods are marked with that have loaded what a Secret holds now."""
         # the version, not a checksum: content may go back and forth, and only a pod made after the
         # last write is known to have loaded it
         held = read_secrets(self._world.cluster, self._here.namespace)[secret]
-        stamp = f"{secret}-{held['metadata']['resourceVersion']}" + (f"-{again}" if again else "")
+        return f"{secret}-{held['metadata']['resourceVersion']}"
+
+    def _restart(self, workload: Workload, secret: str, why: str, again: str = "") -> None:
+        """Restart a workload so that all its pods have loaded what a Secret holds now."""
+        stamp = self._stamp(secret) + (f"-{again}" if again else "")
         if self._writes.change(workload.api, workload.ref, lambda one: restart_patch(one, stamp)):
             self._world.listener.done(f"{workload} restarts: {why}")
         self._wait(str(workload), lambda gates: gates.rolled_out(workload, stamp))
@@ -228,6 +273,8 @@ class Move:
 
     def _gates(self) -> Gates:
         """Return the gates of the installation as it is now: workloads come and go."""
+        namespace = self._here.namespace
+        self._writes.refuse_changed(read_secrets(self._world.cluster, namespace))
         chosen = self._here.version
         self._here = find_installation(self._world.cluster, self._here.namespace, chosen)
         return Gates(self._world.cluster, self._world.observer, self._here)
@@ -243,7 +290,7 @@ class Move:
             self._lock.renew()
             try:
                 awaited = gate(self._gates())
-            except AccessError:
+            except (AccessError, ForeignChangeError):
                 raise
             except EgopsError as exc:
                 awaited = [Awaited(who, "be seen", exc.message)]
@@ -260,14 +307,24 @@ class Move:
                 )
             self._world.clock.sleep(POLL)
 
-    def _no_fleet_is_stale(self, goal: Generation, other: Generation) -> None:
+    def _seen(self, look: Callable[[Gates], list[T]]) -> list[T]:
+        """Return what a look at every pod gives, once every pod has answered."""
+        found: list[T] = []
+
         def gate(gates: Gates) -> list[Awaited]:
-            return [
-                Awaited(str(fleet), f"load the {goal.name} CA in every context")
-                for fleet in gates.stale_fleets(goal, other)
-            ]
+            found[:] = look(gates)
+            return []
 
         self._wait("Envoy", gate)
+        return found
+
+    def _pause(self, seconds: float, why: str) -> None:
+        """Let pass what cannot be seen."""
+        began = self._world.clock.monotonic()
+        while (passed := self._world.clock.monotonic() - began) < seconds:
+            self._lock.renew()
+            self._world.listener.waiting([Awaited("a moment", why)], passed)
+            self._world.clock.sleep(min(POLL, seconds - passed))
 
     def _soak(self) -> None:
         """Watch for a while what only new connections tell."""
@@ -277,7 +334,7 @@ class Move:
             left = self._pace.soak - passed
             self._world.listener.waiting([Awaited("soak", f"{left:.0f} s more")], passed)
             self._world.clock.sleep(min(POLL, left))
-        if worse := [line for line in self._compared() if "refused" in line]:
+        if worse := list(refusals(self._baseline, self._counters())):
             raise EgopsError(
                 f"since the beginning {worse[0]}",
                 hint="`egops certs rollback` goes back; look at that proxy first",
@@ -310,10 +367,6 @@ class Move:
                 "an Envoy could not load the new leaf (key_rotation_failed has risen)",
                 hint="`egops certs rollback` writes the old leaves back",
             )
-
-    def _compared(self) -> list[str]:
-        """Return what changed on the proxies that were there from the beginning."""
-        return list(_differences(self._baseline, self._counters()))
 
     def _begin(self, reason: str, title: str) -> None:
         self._world.listener.phase(title)
@@ -348,41 +401,47 @@ class Move:
             self._world.listener.note(f"no Events are written: {exc.message}")
 
 
+def _stale(fleets: list[Workload], part: str) -> list[Awaited]:
+    return [Awaited(str(fleet), f"load the {part} in every context") for fleet in fleets]
+
+
 def _cas(generation: Generation) -> str:
     serials = ", ".join(ca.serial[-8:] for ca in generation.authorities) or "none"
     return f"the {generation.name} CA …{serials}"
 
 
-def _differences(
-    before: Mapping[str, Mapping[str, float]], after: Mapping[str, Mapping[str, float]]
-) -> list[str]:
-    """Return per Envoy: streams made anew, peers refused; or that nothing changed."""
-    found = []
+Counters = Mapping[str, Mapping[str, float]]
+
+
+def refusals(before: Counters, after: Counters) -> Iterator[str]:
+    """Yield which Envoys refused a server's certificate between two readings of the counters."""
+    for pod in sorted(set(before) & set(after)):
+        rises = (
+            _rise(before[pod], after[pod], name)
+            for name in after[pod]
+            if name.startswith(CLUSTERS) and name.endswith(REFUSED)
+        )
+        if number := sum(rises):
+            yield f"pod {pod} refused a server's certificate {number:.0f} times"
+
+
+def comparison(before: Counters, after: Counters) -> Iterator[str]:
+    """Yield what two readings tell: streams made anew, certificates refused, Envoys replaced."""
+    yield from refusals(before, after)
     stayed = sorted(set(before) & set(after))
+    kept = 0
     for pod in stayed:
-        old, new = before[pod], after[pod]
-        anew = _rise(old, new, "cluster.xds_cluster.upstream_cx_total")
-        if anew:
-            found.append(f"pod {pod} connected to Envoy Gateway anew: {anew:.0f} times")
-        refused = sum(
-            _rise(old, new, name)
-            for name in new
-            if name.endswith(("ssl.fail_verify_error", "ssl.fail_verify_san"))
-            and name.startswith(("cluster.xds_cluster", "cluster.ratelimit", "cluster.wasm"))
-        )
-        if refused:
-            found.append(f"pod {pod} refused a server's certificate: {refused:.0f} times")
-        if new.get("control_plane.connected_state") == 0:
-            found.append(f"pod {pod} has no stream to Envoy Gateway")
-    if not found and stayed:
-        found.append(
-            f"{len(stayed)} Envoys were never restarted and kept their xDS stream; none refused "
-            "a certificate"
-        )
-    gone = len(set(before) - set(after))
-    if gone:
-        found.append(f"{gone} Envoys were replaced by new ones, which are Ready")
-    return found
+        anew = _rise(before[pod], after[pod], "cluster.xds_cluster.upstream_cx_total")
+        if after[pod].get("control_plane.connected_state") == 0:
+            yield f"pod {pod} has no stream to Envoy Gateway"
+        elif anew:
+            yield f"pod {pod} connected to Envoy Gateway anew {anew:.0f} times"
+        else:
+            kept += 1
+    if kept:
+        yield f"{kept} of {len(before)} Envoys kept their xDS stream from beginning to end"
+    if gone := len(set(before) - set(after)):
+        yield f"{gone} of {len(before)} Envoys were replaced by new ones, which are Ready"
 
 
 def _rise(old: Mapping[str, float], new: Mapping[str, float], name: str) -> float:

@@ -22,7 +22,7 @@ from egops.rotation.material import GATEWAY, PROXY, RATE_LIMIT
 from egops.rotation.world import Awaited, Context, Pod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from egops.apply import Cluster
     from egops.rotation.generation import Generation
@@ -92,15 +92,31 @@ class Gates:
     def stale_fleets(self, goal: Generation, other: Generation) -> list[Workload]:
         """Return the fleets with an Envoy that read the other CA from a file and never again."""
         foreign = _serials(other) - _serials(goal)
-        return [fleet for fleet in self._here.fleets if self._any_stale(fleet, foreign)]
+        return self._fleets_with(lambda context: _is(context.ca_serial, foreign))
 
-    def _any_stale(self, fleet: Workload, foreign: frozenset[str]) -> bool:
-        return any(
-            _is(context.ca_serial, foreign)
-            for pod in pods_of(self._cluster, fleet)
-            if not pod.is_leaving
-            for context in self._observer.contexts(pod)
+    def stale_leaf_fleets(self, other: Generation) -> list[Workload]:
+        """Return the fleets with an Envoy that read the other leaf once, and is asked for it.
+
+        Before 1.5 that is the rate limit cluster's; the service asks for none, unless told to.
+        """
+        if not self._here.rate_limit_checks_clients:
+            return []
+        serial = other.leaf(PROXY).serial
+        return self._fleets_with(
+            lambda one: one.leaf_path.startswith(MOUNTED) and same_serial(one.leaf_serial, serial)
         )
+
+    def _fleets_with(self, is_stale: Callable[[Context], bool]) -> list[Workload]:
+        return [
+            fleet
+            for fleet in self._here.fleets
+            if any(
+                is_stale(context)
+                for pod in pods_of(self._cluster, fleet)
+                if not pod.is_leaving
+                for context in self._observer.contexts(pod)
+            )
+        ]
 
     # -------------------------------------------------------------- leaves
 
@@ -228,18 +244,13 @@ class Gates:
         behind = [
             one
             for one in contexts
-            if same_serial(one.leaf_serial, foreign) and not self._is_harmless(one)
+            if same_serial(one.leaf_serial, foreign) and not one.leaf_path.startswith(MOUNTED)
         ]
         if behind:
             return [Awaited(who, what, f"{len(behind)} contexts have not")]
         if not any(same_serial(one.leaf_serial, wanted) for one in contexts):
             return [Awaited(who, what, "no context shows it")]
         return []
-
-    def _is_harmless(self, context: Context) -> bool:
-        """Return whether a stale leaf does no harm: read once, for a server that asks for none."""
-        static = context.leaf_path.startswith(MOUNTED)
-        return static and not self._here.rate_limit_checks_clients
 
 
 def is_same_trust(goal: Generation, other: Generation) -> bool:

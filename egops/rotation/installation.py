@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from egops.apply import Api, ObjectName
@@ -230,15 +231,19 @@ def _version(gateway: Workload) -> tuple[int, ...] | None:
 
 
 def _config(cluster: Cluster, namespace: str) -> Object:
+    found = cluster.find(CONFIG_MAP, namespace, "envoy-gateway-config")
+    return _parsed(str(((found or {}).get("data") or {}).get("envoy-gateway.yaml") or ""))
+
+
+@lru_cache(maxsize=8)  # it is asked at every look, and hardly ever changes
+def _parsed(text: str) -> Object:
     import yaml
 
-    found = cluster.find(CONFIG_MAP, namespace, "envoy-gateway-config")
-    text = ((found or {}).get("data") or {}).get("envoy-gateway.yaml") or ""
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError:
         raise InputError(
-            f"ConfigMap {namespace}/envoy-gateway-config is no YAML",
+            "the ConfigMap envoy-gateway-config is no YAML",
             hint="the mode of the proxies is unknown without it; `egops doctor` shows the line",
         ) from None
     return config if isinstance(config, dict) else {}

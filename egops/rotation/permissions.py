@@ -8,6 +8,7 @@ from egops.apply import Api
 from egops.errors import AccessError
 from egops.rotation import lock, record
 from egops.rotation.material import SECRETS
+from egops.rotation.standby import leaves_by_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,9 @@ def needed(here: Installation, *, webhook: bool, maps: list[tuple[str, str]]) ->
     for workload in here.workloads:
         resource = workload.api.plural
         yield Right("patch", "apps", resource, workload.ref.namespace, workload.ref.name)
+    if here.rate_limit is not None and leaves_by_label(here.rate_limit):
+        for verb in ("create", "get", "patch", "delete"):
+            yield Right(verb, "", "pods", here.rate_limit.ref.namespace)
     for namespace in dict.fromkeys(workload.ref.namespace for workload in here.workloads):
         yield Right("list", "", "pods", namespace)
         yield Right("create", "", "pods/portforward", namespace)

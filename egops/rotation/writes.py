@@ -16,7 +16,7 @@ from egops.rotation.generation import CA, CRT, KEY, Generation, value
 from egops.rotation.installation import CONFIG_MAP, SECRET, WEBHOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from egops.rotation.world import World
 
@@ -25,6 +25,10 @@ Patch = dict[str, Any]
 
 TRIES = 6
 FIRST_PAUSE = 0.5
+KEEPER = (
+    "find out who keeps it; then `egops certs rotate --afresh` starts from what is there now, or "
+    "`egops certs rollback --overwrite` writes the backup over it"
+)
 
 
 class ForeignChangeError(EgopsError):
@@ -34,9 +38,18 @@ class ForeignChangeError(EgopsError):
 class Writes:
     """The writer of a rotation. `before` is called ahead of each write: it renews the lock."""
 
-    def __init__(self, world: World, before: Callable[[], None], *, dry_run: bool = False) -> None:
-        """Take the world."""
+    def __init__(
+        self,
+        world: World,
+        before: Callable[[], None],
+        *,
+        dry_run: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        """Take the world; `overwrite` writes over what is of neither generation."""
         self._world, self._before, self._dry_run = world, before, dry_run
+        self._overwrite = overwrite
+        self._held: dict[str, tuple[bytes, bytes]] = {}  # what each Secret holds, as we left it
 
     def change(self, api: Api, ref: ObjectName, patch_of: Callable[[Object], Patch | None]) -> bool:
         """Bring an object to where `patch_of` wants it; return whether it had to be written.
@@ -79,7 +92,8 @@ class Writes:
         """Write the CAs that a Secret trusts."""
 
         def patch_of(live: Object) -> Patch | None:
-            refuse_foreign(live, secret, known)
+            self._refuse_foreign(live, secret, known)
+            self._held[secret] = (value(live, CRT), wanted)
             return None if value(live, CA) == wanted else {"data": {CA: _text(wanted)}}
 
         return self.change(SECRET, ObjectName(namespace, secret), patch_of)
@@ -91,12 +105,32 @@ class Writes:
         pair = goal.pairs[secret]
 
         def patch_of(live: Object) -> Patch | None:
-            refuse_foreign(live, secret, known)
+            self._refuse_foreign(live, secret, known)
+            self._held[secret] = (pair.certificate, value(live, CA))
             if (value(live, CRT), value(live, KEY)) == (pair.certificate, pair.key):
                 return None
             return {"data": {CRT: _text(pair.certificate), KEY: _text(pair.key)}}
 
         return self.change(SECRET, ObjectName(namespace, secret), patch_of)
+
+    def refuse_changed(self, secrets: Mapping[str, Object]) -> None:
+        """Stop if a Secret no longer holds what we left in it.
+
+        Raises:
+            ForeignChangeError: it says who wrote last.
+        """
+        for secret, held in self._held.items():
+            live = secrets[secret]
+            if (value(live, CRT), value(live, CA)) != held:
+                raise ForeignChangeError(
+                    f"Secret {secret} was changed by somebody else ({last_writer(live)}) while we "
+                    "waited",
+                    hint=KEEPER,
+                )
+
+    def _refuse_foreign(self, live: Object, secret: str, known: Sequence[Generation]) -> None:
+        if not self._overwrite or live.get("immutable"):
+            refuse_foreign(live, secret, known)
 
     def webhook(self, name: str, wanted: bytes) -> bool:
         """Write the CA that the API server trusts for every webhook of a configuration."""
@@ -148,8 +182,7 @@ def refuse_foreign(live: Object, secret: str, known: Sequence[Generation]) -> No
     raise ForeignChangeError(
         f"Secret {secret} was changed by somebody else ({last_writer(live)}): its {part} is "
         "neither the old nor the new one",
-        hint="find out who keeps it; then `egops certs rotate --afresh` starts from what is there "
-        "now, or `egops certs rollback --overwrite` writes the backup over it",
+        hint=KEEPER,
     )
 
 

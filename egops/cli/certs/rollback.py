@@ -20,9 +20,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option(
+    "--overwrite", is_flag=True, help="Write the backup over what somebody else wrote meanwhile."
+)
 @writing
 def rollback(
-    *, source: SourceOptions, yes: bool, timeout: float, soak: float, owns: bool, eg_version: str
+    *,
+    source: SourceOptions,
+    overwrite: bool,
+    yes: bool,
+    timeout: float,
+    soak: float,
+    owns: bool,
+    eg_version: str,
 ) -> None:
     """Go back to the certificates from before the last rotation, from whatever phase it reached.
 
@@ -44,5 +54,6 @@ def rollback(
     require_rights(world, found)
     confirm("Go back to the old certificates?", yes=yes)
     with interruptible():
-        record = roll_back(world, found, Pace(timeout, soak), lock_of(world, found))
+        pace = Pace(timeout, soak, overwrite=overwrite)
+        record = roll_back(world, found, pace, lock_of(world, found))
     click.echo(f"rolled back: {record.id}; the Secrets hold what they held before, byte for byte")

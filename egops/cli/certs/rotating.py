@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from contextlib import contextmanager
 from functools import update_wrapper
@@ -176,8 +177,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
     if yes:
         return
-    stdin = click.get_text_stream("stdin")
-    if not stdin.isatty():
+    if not sys.stdin.isatty():
         raise InputError("nothing was written: nobody can be asked", hint="say --yes")
     if click.prompt(f"{question} Type yes", default="no", err=True) != "yes":
         raise InputError("nothing was written")
