@@ -13,6 +13,7 @@ REFUSED = "refused"  # the server ended the connection over the client certifica
 FAILED = "failed"  # it speaks TLS, and the handshake failed
 NOT_TLS = "not-tls"  # something answered, and it was not TLS
 CLOSED = "closed"  # nothing listens there, or nobody can be reached
+NOT_ASKED = "not-asked"  # there was too much to ask
 TIMEOUT = "timeout"  # somebody took the connection and kept silent
 
 

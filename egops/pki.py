@@ -19,6 +19,7 @@ from egops.listeners import every_listener
 from egops.snapshot import Kind, Location, Probe, Ref, items, section, text
 from egops.xds import admin
 from egops.xds.config_dump import plain
+from egops.xds.view.listeners import listener_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from egops.handshakes import Handshake
     from egops.listeners import Listener
     from egops.snapshot import Answers, Proxy, Resource, Snapshot
-    from egops.xds.config_dump import SecretEntry
+    from egops.xds.config_dump import ConfigDump, SecretEntry
 
 CONTROL_PLANE_SECRETS = ("envoy-gateway", "envoy", "envoy-rate-limit")
 OWN_LINKS = ("xds_cluster", "ratelimit_cluster", "wasm_cluster")  # of a proxy to Envoy Gateway's
@@ -229,6 +230,30 @@ def sent_chain(entry: SecretEntry) -> tuple[Certificate, ...]:
         except (CertificateError, ValueError):
             continue
     return ()
+
+
+class TlsChain(NamedTuple):
+    """A filter chain of a listener that ends TLS: where, for which names, by which SDS secrets."""
+
+    port: int
+    names: tuple[str, ...]  # of SNI; empty for all
+    secrets: tuple[str, ...]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Return a name to ask for each of its own; a wildcard stands for one label."""
+        return tuple(
+            f"egops-check{name[1:]}" if name.startswith("*.") else name for name in self.names
+        ) or ("",)
+
+
+def tls_chains(config: ConfigDump) -> Iterator[TlsChain]:
+    """Yield the chains of the active TCP listeners that end TLS with certificates from SDS."""
+    for row in listener_rows(config):
+        if row.state == "active" and row.protocol == "TCP" and row.port:
+            for chain in row.chains:
+                if chain.tls and chain.certificates:
+                    yield TlsChain(row.port, chain.server_names, chain.certificates)
 
 
 def control_plane_pairs(proxy: Proxy) -> list[admin.CertificatePair]:

@@ -229,6 +229,7 @@ class Probe(Enum):
     SERVER_INFO = "/server_info"
     READY = "/ready"
     PROXY_LOG = "log of container envoy"
+    LISTENER_TLS = "TLS handshakes with Envoy's listeners"
     # of each Envoy Gateway pod
     METRICS = "/metrics"
     METRICS_AGAIN = "/metrics (again)"
@@ -265,12 +266,13 @@ PROXY_PROBES = frozenset(
         Probe.SERVER_INFO,
         Probe.READY,
         Probe.PROXY_LOG,
+        Probe.LISTENER_TLS,
     }
 )
 CONTROL_PLANE_PROBES = frozenset(
     {Probe.METRICS, Probe.METRICS_AGAIN, Probe.EG_CONFIG_DUMP, Probe.EG_LOG, Probe.TLS}
 )
-TLS_PROBES = (Probe.TLS, Probe.RATE_LIMIT_TLS, Probe.SERVER_TLS)
+TLS_PROBES = (Probe.LISTENER_TLS, Probe.TLS, Probe.RATE_LIMIT_TLS, Probe.SERVER_TLS)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ PARSED: dict[Probe, tuple[str, Callable[[bytes], Any]]] = {
     Probe.METRICS: ("metrics", Stats.parse_prometheus),
     Probe.METRICS_AGAIN: ("metrics_again", Stats.parse_prometheus),
     Probe.EG_CONFIG_DUMP: ("", _json),
+    Probe.LISTENER_TLS: ("handshakes", read),
     Probe.TLS: ("handshakes", read),
     Probe.RATE_LIMIT_TLS: ("handshakes", read),
     Probe.SERVER_TLS: ("handshakes", read),

@@ -28,6 +28,8 @@ PROXIES = "proxies"  # the name under which progress hears of them
 def wanted_of(wanted: Wanted, source: SourceOptions) -> frozenset[Probe]:
     """Return the probes of proxies to ask for: a second reading needs the first one, and time."""
     probes = wanted.probes & PROXY_PROBES
+    if Probe.LISTENER_TLS in probes:
+        probes |= {Probe.CONFIG_DUMP}  # it tells which listeners there are
     if Probe.STATS_AGAIN in probes:
         probes |= {Probe.STATS}
         if not source.window:
@@ -143,6 +145,7 @@ def _read_urls(
         raise TimeoutReached(f"no answer from {drafts[0].name} within {source.timeout:g} s")
     for draft in drafts:
         draft.fail([Probe.PROXY_LOG], "an admin address has no log")
+        draft.fail([Probe.LISTENER_TLS], "an admin address does not lead to the listeners")
         if late:
             draft.fail(probes, late)
     return drafts, in_time

@@ -11,23 +11,25 @@ import binascii
 import threading
 from typing import TYPE_CHECKING
 
-from egops.errors import EgopsError, InputError, UnreachableError
+from egops.errors import EgopsError, InputError
 from egops.gather.api import StatusError
 from egops.gather.asker import CutError, NoAnswerError
 from egops.gather.tls import ClientPair, shake
 from egops.gather.tunnel import tunnel
-from egops.handshakes import CLOSED, TIMEOUT, Handshake, written
-from egops.snapshot import section, text
+from egops.handshakes import CLOSED, NOT_ASKED, TIMEOUT, Handshake, written
+from egops.pki import tls_chains
+from egops.snapshot import Probe, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from egops.gather.api import Api
     from egops.gather.draft import Draft
-    from egops.snapshot import Probe
+    from egops.xds.config_dump import ConfigDump
 
 ENVOY_GATEWAY_PORTS = (18000, 18001, 18002, 9443)  # xDS, rate limit xDS, Wasm, webhook
 RATE_LIMIT_PORTS = (8081,)
+MOST = 200  # names that one proxy is asked for
 SERVER_NAME = "envoy-gateway"  # what proxies and the rate limit service ask for
 
 
@@ -80,19 +82,47 @@ def handshaker(
     return work
 
 
-def _shake(api: Api, draft: Draft, port: int, pair: ClientPair | None) -> Handshake:
+def meet_listeners(api: Api, draft: Draft) -> None:
+    """Shake hands with the TLS listeners of a proxy, for each name that they serve."""
+    config: ConfigDump = draft.parsed["config"]
+    asked = {(chain.port, name): None for chain in tls_chains(config) for name in chain.asked}
+    found: list[Handshake] = []
+    silent: set[int] = set()  # one name that is not answered in time is enough for a port
+    try:
+        for port, name in list(asked)[:MOST]:
+            if port in silent:
+                found.append(Handshake(port, NOT_ASKED, "the port did not answer before", name))
+                continue
+            found.append(_shake(api, draft, port, None, name))
+            if found[-1].outcome == TIMEOUT:
+                silent.add(port)
+    except StatusError as exc:
+        draft.fail([Probe.LISTENER_TLS], exc.message)
+        return
+    left = len(asked) - len(found)
+    if left > 0:
+        found.append(Handshake(0, NOT_ASKED, f"{left} more names were not asked for"))
+    draft.keep(Probe.LISTENER_TLS, written(found))
+
+
+def _shake(
+    api: Api, draft: Draft, port: int, pair: ClientPair | None, server_name: str = SERVER_NAME
+) -> Handshake:
     assert draft.pod is not None
     namespace, name = draft.pod.namespace, draft.pod.name
-    options = {"seconds": api.seconds, "server_name": SERVER_NAME}
+    options = {"seconds": api.seconds, "server_name": server_name}
     try:
         with tunnel(api, namespace, name, port) as stream:
             try:
                 return shake(stream, port, client=pair, **options)  # type: ignore[arg-type]
             except InputError:  # the Secret holds no pair: a finding of its own
-                return shake(stream, port, **options)  # type: ignore[arg-type]
+                if pair is None:
+                    raise
+        with tunnel(api, namespace, name, port) as stream:
+            return shake(stream, port, **options)  # type: ignore[arg-type]
     except (CutError, StatusError):
         raise
     except NoAnswerError as exc:
-        return Handshake(port, TIMEOUT, exc.message, SERVER_NAME)
-    except UnreachableError as exc:
-        return Handshake(port, CLOSED, exc.message, SERVER_NAME)
+        return Handshake(port, TIMEOUT, exc.message, server_name)
+    except EgopsError as exc:
+        return Handshake(port, CLOSED, exc.message, server_name)

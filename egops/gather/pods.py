@@ -10,7 +10,13 @@ from egops.gatewayapi import fleet_key, is_proxy
 from egops.gather import controlplane, envoy
 from egops.gather.controlplane import GATEWAYS
 from egops.gather.draft import Draft
-from egops.gather.pod_tls import ENVOY_GATEWAY_PORTS, RATE_LIMIT_PORTS, Pairs, handshaker
+from egops.gather.pod_tls import (
+    ENVOY_GATEWAY_PORTS,
+    RATE_LIMIT_PORTS,
+    Pairs,
+    handshaker,
+    meet_listeners,
+)
 from egops.gather.portforward import Exec, PortForward
 from egops.snapshot import ControlPlane, Probe, Proxy, RateLimitServer, items, text
 
@@ -183,7 +189,7 @@ class Pods:
                 work = envoy.reader(
                     draft, asker, self._of_proxy, self._source, self._workers, self._progress
                 )
-                self._workers.submit(work)
+                self._workers.submit(self._then_meet(draft, work))
             if Probe.PROXY_LOG in self._of_proxy:
                 self._workers.submit(self._log_reader(draft, Probe.PROXY_LOG, "envoy"))
 
@@ -210,6 +216,23 @@ class Pods:
             self._progress.start(GATEWAYS, len(works))
         for work in works:
             self._workers.submit(partial(self._counted, work))
+
+    def _then_meet(self, draft: Draft, read: Callable[[], None]) -> Callable[[], None]:
+        """Return the reading, followed by handshakes with the listeners that it found."""
+        if Probe.LISTENER_TLS not in self._of_proxy:
+            return read
+        if self._source.via == "exec":
+            draft.fail([Probe.LISTENER_TLS], "TLS handshakes need --via port-forward")
+            return read
+
+        def both() -> None:
+            read()
+            if reason := draft.failures.get(Probe.CONFIG_DUMP):
+                draft.fail([Probe.LISTENER_TLS], reason)
+            else:
+                meet_listeners(self._api, draft)
+
+        return both
 
     def _ask_rate_limits(self) -> None:
         for draft in self._rate_limits:

@@ -133,6 +133,8 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "observability.certificate_not_renewed",
 )
 
+# what only `egops certs check` asks: a handshake with each listener of each proxy
+CERTIFICATE_MODULES = ("tls.listener_serves_other_certificate",)
 # of servers that the user names, as `egops certs check host:port` does
 SERVER_MODULES = (
     "tls.server_handshake_failing",
@@ -166,7 +168,8 @@ def doctor_rules() -> tuple[Rule, ...]:
 @cache
 def certificate_rules() -> tuple[Rule, ...]:
     """Return the rules of `egops certs check`: doctor's, of all that hangs on a certificate."""
-    return tuple(rule for rule in doctor_rules() if rule.area == "tls" or rule.code in CERTIFICATE)
+    doctors = (rule for rule in doctor_rules() if rule.area == "tls" or rule.code in CERTIFICATE)
+    return tuple(sorted((*doctors, *_load(CERTIFICATE_MODULES)), key=lambda rule: rule.code))
 
 
 @cache
@@ -189,7 +192,8 @@ def aftermath_rules() -> tuple[Rule, ...]:
 
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in order of code."""
-    rules = (*doctor_rules(), *server_rules(), *upgrade_rules(), *aftermath_rules())
+    own = _load((*CERTIFICATE_MODULES, *SERVER_MODULES))
+    rules = (*doctor_rules(), *own, *upgrade_rules(), *aftermath_rules())
     return tuple(sorted(rules, key=lambda rule: rule.code))
 
 

@@ -7,6 +7,7 @@ import time
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,11 +15,12 @@ from egops.gatewayapi import POD
 from egops.gather import Wanted, gather
 from egops.gather.api import ahead
 from egops.gather.bundle import pack, unpack
+from egops.gather.pod_tls import MOST
 from egops.handshakes import ACCEPTED, CLOSED, NOT_TLS, REFUSED
-from egops.snapshot import Probe, Snapshot
-from tests.gather.api_server import ApiServer, Request, api_server, named
+from egops.snapshot import Probe, Proxy, Snapshot
+from tests.gather.api_server import ApiServer, Request, api_server, named, serving
 from tests.gather.pod_server import forward_to
-from tests.gather.test_pods import ROOT, SYSTEM, gateway
+from tests.gather.test_pods import ROOT, SYSTEM, gateway, proxy
 from tests.gather.test_tls import asking, context, listening, speaking
 from tests.support.certificates import Authority
 
@@ -133,3 +135,71 @@ def test_clock_is_compared_with_that_of_the_server(shift: float) -> None:
 
 def test_clock_without_a_date_is_right() -> None:
     assert ahead("yesterday", 0, 0) == 0
+
+
+def listener(port: int, *names: str) -> dict[str, Any]:
+    """Return a config dump with one listener that ends TLS for these names."""
+    extension = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
+    tls = {
+        "@type": f"{extension}.DownstreamTlsContext",
+        "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "shop/tls"}]},
+    }
+    chain = {
+        "filter_chain_match": {"server_names": list(names)},
+        "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
+    }
+    socket_address = {"address": "0.0.0.0", "port_value": port}
+    body = {
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": "shop/eg/https",
+        "address": {"socket_address": socket_address},
+        "filter_chains": [chain],
+    }
+    section = {
+        "@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump",
+        "dynamic_listeners": [{"name": "shop/eg/https", "active_state": {"listener": body}}],
+    }
+    return {"configs": [section]}
+
+
+def met_proxy(
+    api: ApiServer, folder: Path, dump: dict[str, Any], ports: dict[int, int], **options: Any
+) -> Proxy:
+    with serving(lambda request: request.json(dump)) as url:
+        api.objects[POD] = [proxy("envoy-1")]
+        forward = forward_to({19000: urlsplit(url).port or 0, **ports})
+        api.handlers[f"{ROOT}/envoy-1/portforward"] = forward
+        wanted = Wanted(probes=frozenset({Probe.LISTENER_TLS}))
+        (found,) = gather(api.source(folder, **options), wanted).proxies
+    return found
+
+
+def test_listeners_of_a_proxy_are_asked_for_each_name_they_serve(tmp_path: Path) -> None:
+    dump = listener(10443, "www.shop.test", "*.shop.test")
+    with (
+        api_server() as api,
+        listening(speaking(context(tmp_path, CA.issue("*.shop.test")))) as port,
+    ):
+        found = met_proxy(api, tmp_path, dump, {10443: port})
+
+    assert [(one.port, one.server_name, one.outcome) for one in found.handshakes] == [
+        (10443, "www.shop.test", ACCEPTED), (10443, "egops-check.shop.test", ACCEPTED),
+    ]  # fmt: skip
+    assert all(one.is_up for one in found.handshakes)
+
+
+def test_too_many_names_are_not_all_asked_and_that_is_said(tmp_path: Path) -> None:
+    dump = listener(10443, *(f"{number}.shop.test" for number in range(MOST + 3)))
+    with api_server() as api:
+        found = met_proxy(api, tmp_path, dump, {})
+
+    assert len(found.handshakes) == MOST + 1
+    assert found.handshakes[0].outcome == CLOSED
+    assert found.handshakes[-1].reason == "3 more names were not asked for"
+
+
+def test_exec_can_not_shake_hands(tmp_path: Path) -> None:
+    with api_server() as api:
+        found = met_proxy(api, tmp_path, listener(10443), {}, via="exec")
+
+    assert "need --via port-forward" in found.failures[Probe.LISTENER_TLS]
