@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egops.certs import CertificateError, read_chain, same_serial
 from egops.gatewayapi import (
@@ -43,10 +43,11 @@ from egops.refusals import moment
 from egops.snapshot import Probe, Server, items, section, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from egops.certs import Certificate
+    from egops.gatewayapi import ObjectRef
     from egops.snapshot import Answers, Location, Path, Proxy, Ref, Resource, Snapshot
     from egops.xds import admin
 
@@ -277,18 +278,25 @@ _PLACES = (
 
 def uses(snapshot: Snapshot) -> Iterator[Use]:
     """Yield the Secrets and ConfigMaps with certificates that users gave, listeners' left out."""
+    for owner, ref, key in references(snapshot):
+        holder = snapshot.get(ref.ref) if ref.ref else None
+        if holder is not None and holder.kind in (SECRET, CONFIG_MAP):
+            yield Use(holder, key, owner, ref.entry.at("name"))
+
+
+def references(snapshot: Snapshot) -> Iterator[tuple[Resource, ObjectRef, str]]:
+    """Yield who names which Secret or ConfigMap for which key, whether that exists or not."""
     for kind, path, field, default in _PLACES:
+        key = "tls.crt" if field == "clientCertificateRef" else "ca.crt"
         for owner in snapshot.all(kind):
             place = section(owner.body, *path)
             single = section(place, field)
-            refs = [((*path, field), single)] if single else []
+            refs: list[tuple[Path, Mapping[str, Any]]] = []
+            if single:
+                refs.append(((*path, field), single))
             refs += [((*path, field, index), body) for index, body in items(place, field)]
             for where, body in refs:
-                ref = object_ref(Entry(owner, where, body), kind=default)
-                holder = snapshot.get(ref.ref) if ref.ref else None
-                if holder is not None and holder.kind in (SECRET, CONFIG_MAP):
-                    key = "tls.crt" if field == "clientCertificateRef" else "ca.crt"
-                    yield Use(holder, key, owner, ref.entry.at("name"))
+                yield owner, object_ref(Entry(owner, where, body), kind=default), key
 
 
 def external(snapshot: Snapshot) -> dict[str, list[str]]:

@@ -89,6 +89,8 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "tls.backend_ca_not_found",
     "tls.client_ca_expired",
     "tls.backend_certificate_rejected",
+    "tls.certificate_not_renewing",
+    "tls.client_certificate_missing",
     "tls.certificate_not_yet_valid",
     "tls.control_plane_authorities_differ",
     "tls.certificate_name_malformed",
