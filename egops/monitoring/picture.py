@@ -31,8 +31,9 @@ class Line:
 
     @property
     def last(self) -> float:
-        """Return the newest value."""
-        return self.points[-1][1] if self.points else math.nan
+        """Return the newest value that is a number, NaN if none is."""
+        values = (value for _, value in reversed(self.points) if not math.isnan(value))
+        return next(values, math.nan)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from egops.monitoring.picture import Line, PanelPicture, Picture
 
 MOST_LINES = 20
-HEIGHT, LEFT, BOTTOM, TOP = 150, 66, 18, 6
+HEIGHT, LEFT, BOTTOM, TOP = 150, 74, 18, 6
 COLUMN = 57  # units of a drawing for each of the 24 columns, so that letters are equally large
 _HUES = ("#3274d9", "#e0752d", "#37872d", "#b877d9", "#c4162a", "#1f9e9e", "#b8860b", "#8f3bb8")
 _COLORS = {
@@ -52,8 +52,9 @@ svg{width:100%;height:auto;display:block}
 svg text{fill:var(--soft);font:10px system-ui,sans-serif}
 .axis{stroke:var(--line)}
 ul.legend{list-style:none;margin:4px 0 0;padding:0;font-size:11.5px;columns:2}
-ul.legend li{break-inside:avoid;word-break:break-word}
-ul.legend i{display:inline-block;width:10px;height:3px;margin-right:5px;vertical-align:middle}
+ul.legend li{break-inside:avoid;display:flex;align-items:baseline}
+ul.legend span{word-break:break-word}ul.legend b{margin-left:6px;white-space:nowrap}
+ul.legend i{flex:none;width:10px;height:3px;margin-right:5px;align-self:flex-start;margin-top:7px}
 .bar{display:grid;grid-template-columns:minmax(90px,40%) 1fr 70px;gap:6px;font-size:12px;
 align-items:center;margin:3px 0}
 .bar b{height:12px;border-radius:2px}
@@ -102,7 +103,7 @@ def _card(picture: Picture, panel: PanelPicture) -> str:
     why = "" if panel.kind == "text" else f'<p class="why">{_prose(panel.description)}</p>'
     return (
         f'<section class="card" style="grid-column:span {panel.place[2]}">'
-        f"<h3>{escape(panel.title)}{link}</h3>{_body(picture, panel)}{why}</section>"
+        f"<h3><span>{_prose(panel.title)}</span>{link}</h3>{_body(picture, panel)}{why}</section>"
     )
 
 
@@ -187,8 +188,8 @@ def _bands(picture: Picture, panel: PanelPicture) -> str:
                 "</rect>"
             )
     legend = "".join(
-        f'<li><i style="background:{_COLORS.get(color, color)}"></i>{escape(text)}</li>'
-        for text, color in panel.mappings.values()
+        f'<li><i style="background:{_COLORS.get(hue, hue)}"></i><span>{escape(text)}</span></li>'
+        for text, hue in panel.mappings.values()
     )
     total = len(lines) * height
     return (
@@ -224,7 +225,7 @@ def _chart(picture: Picture, panel: PanelPicture) -> str:
     finite = [value for line in lines for _, value in line.points if math.isfinite(value)]
     high = max([*finite, 0.0])
     low = min([*finite, 0.0])
-    high = high if high > low else low + 1
+    high = _round(high) if high > low else low + 1
     shapes = [*_grid(picture, panel, low, high)]
     for index, line in enumerate(lines):
         color = _HUES[index % len(_HUES)]
@@ -234,8 +235,8 @@ def _chart(picture: Picture, panel: PanelPicture) -> str:
             for path in _paths(picture, line, (low, high), width)
         ]
     legend = "".join(
-        f'<li><i style="background:{_HUES[index % len(_HUES)]}"></i>{escape(line.name)}: '
-        f"{escape(panel.shown(line.last))}</li>"
+        f'<li><i style="background:{_HUES[index % len(_HUES)]}"></i><span>{escape(line.name)}'
+        f"</span><b>{escape(panel.shown(line.last))}</b></li>"
         for index, line in enumerate(lines)
     )
     return (
@@ -263,6 +264,12 @@ def _grid(picture: Picture, panel: PanelPicture, low: float, high: float) -> Ite
                 f'<line x1="{LEFT}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" '
                 f'stroke="{_COLORS[color]}" stroke-dasharray="4 3"/>'
             )
+
+
+def _round(high: float) -> float:
+    """Return the next number that halves well: 1, 2, 4, 5, 6, 8 or 10 of its power of ten."""
+    power = 10.0 ** math.floor(math.log10(high)) if high > 0 else 1.0
+    return next((power * step for step in (1, 2, 4, 5, 6, 8) if high <= power * step), power * 10)
 
 
 def _y(value: float, low: float, high: float) -> float:

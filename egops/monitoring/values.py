@@ -109,7 +109,9 @@ SETTINGS: dict[str, Setting] = {
     "container": Setting("envoy-gateway", "name of Envoy Gateway's container", _name),
     "lease": Setting("5b9825d2.gateway.envoyproxy.io", "name of the leader lease", _name),
     "internal_clusters": Setting(
-        "prometheus_stats|xds_cluster|local_cluster|wasm_cluster|ratelimit_cluster|otel_.+",
+        # the last one is the fleet itself, which 1.9 names as its Gateway
+        "prometheus_stats|xds_cluster|local_cluster|wasm_cluster|ratelimit_cluster|otel_.+|"
+        "[^/]+/[^/]+",
         "xDS clusters that are not routes (regular expression)",
         _pattern,
     ),

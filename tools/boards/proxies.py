@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from egops.monitoring.values import SETTINGS
 from tools.boards.layout import (
     BLUE,
     GATEWAY_LABEL,
@@ -23,7 +24,7 @@ from tools.boards.layout import (
 S = f'job=~"$job", namespace=~"$namespace", pod=~"$pod", {GATEWAY_LABEL}=~"$gateway"'
 # connection managers of Gateways only: the readiness and stats listeners are Envoy Gateway's own
 HTTP = f'envoy_http_conn_manager_prefix=~"https?-.+", {S}'
-INTERNAL = "prometheus_stats|xds_cluster|local_cluster|wasm_cluster|ratelimit_cluster|otel_.+"
+INTERNAL = SETTINGS["internal_clusters"].default
 ROUTE = f'envoy_cluster_name=~"$route", envoy_cluster_name!~"{INTERNAL}", {S}'
 R = "[$__rate_interval]"
 ZERO_IS_GOOD = [(None, GREEN), (0.000001, RED)]
