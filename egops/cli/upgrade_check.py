@@ -153,12 +153,11 @@ def _check(
     import sys
 
     from egops import config as configuration
-    from egops.errors import EgopsError
     from egops.gather import gather
     from egops.gather.progress import progress_on
     from egops.upgrade.plan import plan
     from egops.upgrade.releases import named
-    from egops.upgrade.select import is_ours, step_of
+    from egops.upgrade.select import accept, step_of
 
     if start:
         named(target, named(start))  # tell of a bad release before anything is read
@@ -166,11 +165,7 @@ def _check(
     rules, _ = _rules(chosen, config)
     with progress_on(sys.stderr) as progress:
         snapshot = gather(source, _wanted(rules), progress)
-    if not is_ours(snapshot) and not snapshot.broken:
-        raise EgopsError(
-            "nothing of Envoy Gateway is in the input",
-            hint="give Gateways, routes, policies, values of the chart or a cluster that has them",
-        )
+    snapshot = accept(snapshot)
     step, known_by = step_of(snapshot, start, target)
     report, snapshot = _judge(snapshot, step, known_by, rules, config, chosen)
     found = (*report.findings, *(fold.finding for fold in report.folded))

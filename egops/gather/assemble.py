@@ -100,8 +100,13 @@ def _prometheus(source: SourceOptions, wanted: Wanted) -> tuple[Asked | None, di
 
 
 def _notes(manifests: Manifests) -> tuple[str, ...]:
-    if not manifests.foreign:
-        return ()
-    total = sum(manifests.foreign.values())
-    names = ", ".join(f"{name} ({count})" for name, count in sorted(manifests.foreign.items())[:5])
-    return (f"{total} objects of kinds that egops does not read: {names}",)
+    found = []
+    if manifests.foreign:
+        total = sum(manifests.foreign.values())
+        kinds = sorted(manifests.foreign.items())[:5]
+        names = ", ".join(f"{name} ({count})" for name, count in kinds)
+        found.append(f"{total} objects of kinds that egops does not read: {names}")
+    for reason, places in manifests.passed_over.items():
+        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        found.append(f"{len(places)} passed over, {reason}: {', '.join(places[:3])}{more}")
+    return tuple(found)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import glob
 import gzip
+import re
 import sys
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,18 @@ from egops.gatewayapi import (
     PARSE_ERROR,
     kind_of,
 )
+from egops.gather.beside import (
+    CHART,
+    OTHER,
+    TEMPLATE,
+    folder,
+    is_placeholder,
+    is_template,
+    our_keys,
+    recognised,
+)
 from egops.gather.helm_values import of_file, of_release
-from egops.gather.json_lines import item_spans
+from egops.gather.source_text import SourceText
 from egops.snapshot import Broken, Origin, Resource, text
 
 if TYPE_CHECKING:
@@ -38,18 +48,24 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 1 << 30
-MAX_COMPOSED = 1 << 22  # of one JSON object, to find a line in it
-TEMPLATE = "a template that was not rendered (run helm template or kustomize build first)"
+_COMMENT = re.compile(r"^\s*//|/\*|[,\[{]\s*//", re.MULTILINE)
 
 
 @dataclass
 class Manifests:
-    """What the files held. `foreign` counts objects of kinds that egops does not read."""
+    """What the files held.
+
+    `foreign` counts objects of kinds that egops does not read; `passed_over` has the places of what
+    is no object, by the reason. `named` are the files that the user named one by one.
+    """
 
     by_kind: dict[Kind, dict[tuple[str, str], Resource]] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
     documents: int = 0
+    passed_over: dict[str, list[str]] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    charts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def resources(self) -> dict[Kind, tuple[Resource, ...]]:
@@ -62,11 +78,14 @@ class Manifests:
         """Take one document: an object, a List, or something else (which is told)."""
         if not isinstance(value, dict):
             what = type(value).__name__
-            self.broken.append(Broken(origin.file, origin.line, f"a {what} is no object"))
+            self._add_other(value, origin, f"a {what} is no object")
             return
         kind_name, api_version = value.get("kind"), value.get("apiVersion")
         if not (isinstance(kind_name, str) and isinstance(api_version, str)):
             self._add_values(value, origin)
+            return
+        if is_placeholder(value):
+            self.pass_over(TEMPLATE, origin)
             return
         if kind_name.endswith("List") and isinstance(entries := value.get("items"), list):
             self._add_list(entries, kind_name.removesuffix("List"), api_version, origin)
@@ -80,11 +99,26 @@ class Manifests:
 
     def _add_values(self, value: dict[str, Any], origin: Origin) -> None:
         """Take a document that is no object: values of our chart, or nothing of ours."""
-        derived = list(of_file(value, origin))
+        derived = list(of_file(value, origin, self.charts.get(folder(origin.file), ())))
         for resource in derived:
             self._keep(resource)
         if not derived:
-            self.broken.append(Broken(origin.file, origin.line, _no_object(value)))
+            self._add_other(value, origin, _no_object(value))
+
+    def _add_other(self, value: Any, origin: Origin, message: str) -> None:
+        """Pass over what is no object and may lie here, tell of the rest."""
+        reason = recognised(origin.file, value, is_named=origin.file in self.named)
+        if reason == CHART and isinstance(value, dict):
+            self.charts[folder(origin.file)] = our_keys(value)
+        if reason:
+            self.pass_over(reason, origin)
+        else:
+            self.broken.append(Broken(origin.file, origin.line, message))
+
+    def pass_over(self, reason: str, origin: Origin) -> None:
+        """Note that something was left out, and why."""
+        place = f"{origin.file}:{origin.line}" if origin.line > 1 else origin.file
+        self.passed_over.setdefault(reason, []).append(place)
 
     def _add_list(self, entries: list[Any], kind: str, api_version: str, origin: Origin) -> None:
         for index, entry in enumerate(entries):
@@ -167,67 +201,14 @@ def envoy_gateway_config(config_map: Resource) -> Resource:
     return Resource(ENVOY_GATEWAY, {**body, "metadata": metadata}, config_map.origin)
 
 
-class _Text:
-    """The text of a file, kept for the lines of findings."""
-
-    def __init__(self, source: str | bytes) -> None:
-        self.source = source
-
-    @cached_property
-    def raw(self) -> str:
-        return (
-            self.source.decode("utf-8", "replace")
-            if isinstance(self.source, bytes)
-            else self.source
-        )
-
-    @cached_property
-    def lines(self) -> list[str]:
-        return self.raw.splitlines(keepends=True)
-
-    @cached_property
-    def spans(self) -> list[tuple[int, int]]:
-        return item_spans(self.raw)
-
-    def slice(self, start: int, end: int) -> str:
-        return "".join(self.lines[start - 1 : end])
-
-    def origin(self, file: str, start: int, end: int) -> Origin:
-        """Return the origin of a YAML document that spans these lines."""
-
-        def locate(path: Path) -> int:
-            from egops.gather.yaml_documents import line_of  # noqa: PLC0415 - as below
-
-            line = line_of(self.slice(start, end), path)
-            return line + start - 1 if line else 0
-
-        return Origin(file, start, locate)
-
-    def json_origin(self, file: str) -> Origin:
-        """Return the origin of a JSON document; its paths may lead into `items`."""
-        return Origin(file, 1, self._locate_json)
-
-    def _locate_json(self, path: Path) -> int:
-        from egops.gather.yaml_documents import line_of  # noqa: PLC0415 - PyYAML is slow to load
-
-        if len(path) > 1 and path[0] == "items" and isinstance(path[1], int):
-            if path[1] >= len(self.spans):
-                return 1
-            start, end = self.spans[path[1]]
-            before, item = self.raw[:start], self.raw[start:end]
-            blank = len(item) - len(item.lstrip())
-            first = before.count("\n") + item[:blank].count("\n")
-            return first + line_of(item[blank:], path[2:])
-        return line_of(self.raw, path) if len(self.raw) < MAX_COMPOSED else 1
-
-
 def load(paths: Iterable[str]) -> Manifests:
     """Return what the files, folders, globs and `-` hold.
 
     Raises:
         InputError: nothing was given that exists, or nothing could be read.
     """
-    found = Manifests()
+    paths = list(paths)
+    found = Manifests(named=frozenset(paths))
     for file in expand(paths, found.broken):
         try:
             raw = read_bytes(file)
@@ -323,18 +304,8 @@ def _buffer(raw: bytes) -> Any:
 
 
 def _load_text(raw: bytes, file: str, found: Manifests) -> None:
-    if raw.lstrip()[:1] in (b"{", b"["):
-        try:
-            value = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            pass  # YAML's flow style looks like this too
-        else:
-            origin = _Text(raw).json_origin(file)
-            found.documents += 1
-            if isinstance(value, list):
-                value = {"apiVersion": "v1", "kind": "List", "items": value}
-            found.add(value, origin)
-            return
+    if raw.lstrip()[:1] in (b"{", b"[") and _load_json(raw, file, found):
+        return
     try:
         decoded = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -346,26 +317,81 @@ def _load_text(raw: bytes, file: str, found: Manifests) -> None:
         documents,
     )
 
-    kept = _Text(decoded)
+    kept = SourceText(decoded)
     for document in documents(decoded):
         found.documents += 1
         if isinstance(document, DocumentError):
-            found.broken.append(Broken(file, document.line, _explain(document, kept)))
+            _tell(document, kept, file, found)
             continue
         for key, first, second in document.duplicates:
             message = f"the key {key!r} is given twice: lines {first} and {second}"
             found.broken.append(Broken(file, second, message))
-        told = len(found.broken)
+        told, others = len(found.broken), len(found.passed_over.get(OTHER, ()))
         found.add(document.value, kept.origin(file, document.line, document.end))
-        if len(found.broken) > told and "{{" in kept.slice(document.line, document.end):
-            found.broken[told:] = [Broken(file, document.line, TEMPLATE)]
+        if len(found.passed_over.get(OTHER, ())) > others:
+            _reconsider(kept.slice(document.line, document.end), document.line, file, found)
+        if len(found.broken) > told:
+            _explain(kept.slice(document.line, document.end), document.line, file, found, told)
 
 
-def _explain(error: DocumentError, kept: _Text) -> str:
-    line = kept.lines[error.line - 1] if 0 < error.line <= len(kept.lines) else ""
-    if "{{" in line or "{%" in line:
-        return TEMPLATE
-    return error.message
+def _load_json(raw: bytes, file: str, found: Manifests) -> bool:
+    """Take JSON; return False if it is none: YAML's flow style looks like it too."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    kept = SourceText(raw)
+    found.documents += 1
+    if raw.count(b'"') != orjson.dumps(value).count(b'"'):
+        _tell_duplicates(kept, file, found)
+    if isinstance(value, list):
+        value = {"apiVersion": "v1", "kind": "List", "items": value}
+    found.add(value, kept.json_origin(file))
+    return True
+
+
+def _tell_duplicates(kept: SourceText, file: str, found: Manifests) -> None:
+    """Tell of keys that JSON has twice: the parser keeps the last one, so quotes are missing."""
+    from egops.gather.yaml_documents import Document, documents  # noqa: PLC0415 - as above
+
+    for document in documents(kept.raw):
+        for key, first, second in document.duplicates if isinstance(document, Document) else ():
+            message = f"the key {key!r} is given twice: lines {first} and {second}"
+            found.broken.append(Broken(file, second, message))
+
+
+def _tell(error: DocumentError, kept: SourceText, file: str, found: Manifests) -> None:
+    """Tell of a document that does not parse."""
+    start, end = kept.around(error.line)
+    told = len(found.broken)
+    found.broken.append(Broken(file, error.line, error.message))
+    _explain(kept.slice(start, end), error.line, file, found, told)
+
+
+def _reconsider(chunk: str, line: int, file: str, found: Manifests) -> None:
+    """Call a document that was passed over as no object a template if it is one."""
+    if is_template(chunk):
+        found.passed_over[OTHER].pop()
+        if not found.passed_over[OTHER]:
+            del found.passed_over[OTHER]
+        _leave_template(file, line, found)
+
+
+def _explain(chunk: str, line: int, file: str, found: Manifests, told: int) -> None:
+    """Say what a document is that made a mistake: a template, JSON with comments."""
+    if is_template(chunk):
+        del found.broken[told:]
+        _leave_template(file, line, found)
+    elif chunk.lstrip()[:1] in ("{", "[") and _COMMENT.search(chunk):
+        message = "JSON with comments, which neither JSON nor YAML allows: remove them"
+        found.broken[told:] = [Broken(file, line, message)]
+
+
+def _leave_template(file: str, line: int, found: Manifests) -> None:
+    if file in found.named:  # somebody meant it to be judged
+        found.broken.append(Broken(file, line, TEMPLATE))
+    else:
+        found.pass_over(TEMPLATE, Origin(file, line))
 
 
 def ordered(resources: Mapping[Kind, Iterable[Resource]]) -> dict[Kind, tuple[Resource, ...]]:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from egops.errors import EgopsError, InputError
-from egops.gatewayapi import APPLICATION, CRD, HELM_RELEASE, image_version, installs
+from egops.gatewayapi import (
+    APPLICATION,
+    CRD,
+    GATEWAY,
+    GATEWAY_CLASS,
+    HELM_RELEASE,
+    ROUTE_KINDS,
+    controller_names,
+    image_version,
+    installs,
+    parent_refs,
+)
 from egops.snapshot import Upgrade, items, text
 from egops.upgrade.crds import at_least
 from egops.upgrade.releases import MATRIX, RELEASES, dotted, is_in_force, last_patch, named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from egops.snapshot import Resource, Snapshot
 
@@ -141,6 +154,58 @@ def not_covered(rules: Iterable[R], step: Upgrade) -> list[Version]:
     ]
 
 
+def accept(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with a note of what belongs to other controllers.
+
+    Raises:
+        EgopsError: nothing is of Envoy Gateway, so that silence would say nothing.
+    """
+    others = _of_others(snapshot)
+    if not is_ours(snapshot) and not snapshot.broken:
+        said = "; ".join((*snapshot.notes, *others))
+        raise EgopsError(
+            "nothing of Envoy Gateway is in the input" + (f": {said}" if said else ""),
+            hint="give Gateways, routes, policies, values of the chart or a cluster that has them",
+        )
+    return replace(snapshot, notes=(*snapshot.notes, *others)) if others else snapshot
+
+
 def is_ours(snapshot: Snapshot) -> bool:
     """Return whether anything in the snapshot concerns Envoy Gateway."""
-    return any(found and kind.group in OUR_GROUPS for kind, found in snapshot.resources.items())
+    if installs(snapshot):
+        return True
+    foreign = {resource.ref for resource in _foreign(snapshot)}
+    return any(
+        resource.ref not in foreign
+        for kind, found in snapshot.resources.items()
+        if kind.group in OUR_GROUPS
+        for resource in found
+    )
+
+
+def _of_others(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return a note of the objects of other controllers, none if there are none."""
+    found = Counter(resource.kind.name for resource in _foreign(snapshot))
+    if not found:
+        return ()
+    names = ", ".join(f"{name} ({count})" for name, count in sorted(found.items()))
+    return (f"{found.total()} objects of other controllers left out: {names}",)
+
+
+def _foreign(snapshot: Snapshot) -> Iterator[Resource]:
+    """Yield the classes of other controllers, their Gateways, and the routes of those alone."""
+    names = controller_names(snapshot)
+    classes = {
+        one.name: text(one.spec, "controllerName") in names for one in snapshot.all(GATEWAY_CLASS)
+    }
+    yield from (one for one in snapshot.all(GATEWAY_CLASS) if not classes[one.name])
+    theirs: set[tuple[str, str]] = set()
+    for gateway in snapshot.all(GATEWAY):
+        if classes.get(text(gateway.spec, "gatewayClassName")) is False:
+            theirs.add((gateway.namespace, gateway.name))
+            yield gateway
+    for kind in ROUTE_KINDS if theirs else ():
+        for route in snapshot.all(kind):
+            parents = [(one.namespace, one.name) for one in parent_refs(route)]
+            if parents and theirs.issuperset(parents):
+                yield route

@@ -101,9 +101,9 @@ def _predicted(past: Snapshot, step: Upgrade | None) -> tuple[Finding, ...] | No
 
 
 def _origin(text: str, file: str, start: int, end: int) -> Origin:
-    from egops.gather.manifests import _Text
+    from egops.gather.source_text import SourceText
 
-    return _Text(text).origin(file, start, end)
+    return SourceText(text).origin(file, start, end)
 
 
 def snapshot_of(

@@ -200,8 +200,27 @@ def test_a_template_that_was_not_rendered_is_said_so(manifests: Path) -> None:
 
     result = egops("-f", str(manifests), "--from", "1.2.8", "--to", "1.3.0")
 
-    assert result.exit_code == 2
-    assert "not rendered" in result.output
+    assert result.exit_code == 0
+    assert "1 passed over, a template that was not rendered" in result.output
+
+
+def test_objects_of_other_controllers_are_counted_and_are_not_enough(manifests: Path) -> None:
+    theirs = manifests / "theirs.yaml"
+    theirs.write_text(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: other}\n"
+        "spec: {controllerName: example.com/controller}\n---\n"
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: other}\n"
+        "spec: {gatewayClassName: other, listeners: []}\n",
+        "utf-8",
+    )
+
+    alone = egops("-f", str(theirs), "--from", "1.2.8", "--to", "1.3.0")
+    mixed = egops("-f", str(manifests), "--from", "1.2.8", "--to", "1.3.0")
+
+    told = "2 objects of other controllers left out: Gateway (1), GatewayClass (1)"
+    assert alone.exit_code == 3
+    assert f"nothing of Envoy Gateway is in the input: {told}" in alone.output
+    assert told in mixed.output
 
 
 def test_explain_and_list_need_no_input() -> None:

@@ -10,7 +10,6 @@ from egops.rules import rule
 from egops.snapshot import section, text
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
-from egops.upgrade.values import trees
 from egops.upgrade.world import CORE, world
 
 if TYPE_CHECKING:
@@ -46,20 +45,17 @@ def chart_values_reinterpreted(snapshot: Snapshot) -> Iterator[Problem]:
     upgrade_of(snapshot)
     given = snapshot.all(HELM_VALUES)
     for values in given:
-        for path, tree in trees(section(values.body, "values")):
-            place: Path = ("values", *path)
-            yield from _images(snapshot, values, place, tree)
-            yield from _deployment(snapshot, values, place, tree)
-            if section(tree, "topologyInjector").get("enabled") is not False:
-                yield _webhook(snapshot, values, place)
+        tree = section(values.body, "values")
+        yield from _images(snapshot, values, tree)
+        yield from _deployment(snapshot, values, tree)
+        if section(tree, "topologyInjector").get("enabled") is not False:
+            yield _webhook(snapshot, values, ("values",))
     install = world(snapshot).install
     if not given and install is not None and install.deployment is not None:
         yield _webhook(snapshot, install.deployment, ("metadata",))
 
 
-def _images(
-    snapshot: Snapshot, values: Resource, place: Path, tree: Mapping[str, object]
-) -> Iterator[Problem]:
+def _images(snapshot: Snapshot, values: Resource, tree: Mapping[str, object]) -> Iterator[Problem]:
     for part in ("envoyGateway", "ratelimit"):
         image = text(tree, "global", "images", part, "image")
         registry = image.partition("/")[0]
@@ -67,7 +63,7 @@ def _images(
             continue
         yield change(
             snapshot,
-            values.at(*place, "global", "images", part, "image"),
+            values.at("values", "global", "images", part, "image"),
             f"the image {image} names no registry and is taken apart at its first slash",
             today="the image is used as it is written",
             after="the part before the first slash counts as the registry",
@@ -78,10 +74,10 @@ def _images(
 
 
 def _deployment(
-    snapshot: Snapshot, values: Resource, place: Path, tree: Mapping[str, object]
+    snapshot: Snapshot, values: Resource, tree: Mapping[str, object]
 ) -> Iterator[Problem]:
     own = section(tree, "deployment", "envoyGateway")
-    where: Path = (*place, "deployment", "envoyGateway")
+    where: Path = ("values", "deployment", "envoyGateway")
     tag = text(tree, "global", "images", "envoyGateway", "tag")
     if text(own, "image", "repository") and not text(own, "image", "tag") and tag:
         yield change(

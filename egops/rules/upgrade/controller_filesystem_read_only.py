@@ -10,7 +10,6 @@ from egops.rules import rule
 from egops.snapshot import section
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
-from egops.upgrade.values import trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,17 +46,15 @@ def controller_filesystem_read_only(snapshot: Snapshot) -> Iterator[Problem]:
     """
     upgrade_of(snapshot)
     for values in snapshot.all(HELM_VALUES):
-        for path, _ in trees(section(values.body, "values")):
-            for keys in PLACES:
-                place = ("values", *path, *keys)
-                if section(values.body, *map(str, place)):
-                    yield change(
-                        snapshot,
-                        values.at(*place),
-                        f"{'.'.join(keys)} meets the hardened defaults of the chart",
-                        today="the root file system can be written",
-                        after="readOnlyRootFilesystem: true and a restricted pod security context",
-                        keep=("set what you need in the values: readOnlyRootFilesystem: false",),
-                        verify="helm template shows the security context; the controller is ready",
-                        possible="certain if something in the pod writes to the root file system",
-                    )
+        for keys in PLACES:
+            if section(values.body, "values", *keys):
+                yield change(
+                    snapshot,
+                    values.at("values", *keys),
+                    f"{'.'.join(keys)} meets the hardened defaults of the chart",
+                    today="the root file system can be written",
+                    after="readOnlyRootFilesystem: true and a restricted pod security context",
+                    keep=("set what you need in the values: readOnlyRootFilesystem: false",),
+                    verify="helm template shows the security context; the controller is ready",
+                    possible="certain if something in the pod writes to the root file system",
+                )

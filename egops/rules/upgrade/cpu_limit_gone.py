@@ -10,13 +10,14 @@ from egops.rules import rule
 from egops.snapshot import entries, section, text
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
-from egops.upgrade.values import trees
 from egops.upgrade.world import CORE, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from egops.snapshot import Snapshot
+
+LIMITS = ("values", "deployment", "envoyGateway", "resources", "limits")
 
 
 @rule(
@@ -39,16 +40,8 @@ def cpu_limit_gone(snapshot: Snapshot) -> Iterator[Problem]:
     Set `deployment.envoyGateway.resources.limits.cpu` in the values.
     """
     upgrade_of(snapshot)
-    given = [
-        (values, path, tree)
-        for values in snapshot.all(HELM_VALUES)
-        for path, tree in trees(section(values.body, "values"))
-    ]
-    places = [
-        values.at("values", *path)
-        for values, path, tree in given
-        if not section(tree, "deployment", "envoyGateway", "resources", "limits").get("cpu")
-    ]
+    given = snapshot.all(HELM_VALUES)
+    places = [v.at("values") for v in given if not section(v.body, *LIMITS).get("cpu")]
     install = world(snapshot).install
     if not given and install is not None and install.deployment is not None:
         containers = entries(install.deployment.spec, "template", "spec", "containers")

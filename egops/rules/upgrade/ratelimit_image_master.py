@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import HELM_VALUES
 from egops.rules import rule
-from egops.snapshot import section, text
+from egops.snapshot import text
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
-from egops.upgrade.values import trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from egops.snapshot import Snapshot
+
+PLACE = ("values", "global", "images", "ratelimit", "image")
 
 
 @rule(
@@ -38,14 +39,13 @@ def ratelimit_image_master(snapshot: Snapshot) -> Iterator[Problem]:
     """
     upgrade_of(snapshot)
     for values in snapshot.all(HELM_VALUES):
-        for path, tree in trees(section(values.body, "values")):
-            if text(tree, "global", "images", "ratelimit", "image").endswith(":master"):
-                yield change(
-                    snapshot,
-                    values.at("values", *path, "global", "images", "ratelimit", "image"),
-                    "the rate limit image is the moving tag master",
-                    today="the newest build at the time of the pull",
-                    after="the same; the release was tested with another build",
-                    keep=("remove the value, or set it to the image of the target release",),
-                    verify="the image of Deployment envoy-ratelimit",
-                )
+        if text(values.body, *PLACE).endswith(":master"):
+            yield change(
+                snapshot,
+                values.at(*PLACE),
+                "the rate limit image is the moving tag master",
+                today="the newest build at the time of the pull",
+                after="the same; the release was tested with another build",
+                keep=("remove the value, or set it to the image of the target release",),
+                verify="the image of Deployment envoy-ratelimit",
+            )

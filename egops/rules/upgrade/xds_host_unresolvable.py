@@ -6,11 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import CONFIG_MAP, DEPLOYMENT, ENVOY_GATEWAY
+from egops.gatewayapi import CONFIG_MAP, DEPLOYMENT, ENVOY_GATEWAY, HELM_VALUES
 from egops.rules import rule
 from egops.snapshot import items, section, text
 from egops.upgrade.change import change, upgrade_of
-from egops.upgrade.values import VALUES
 from egops.upgrade.world import world
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _COREDNS = re.compile(r"^\s*kubernetes\s+(\S+)", re.MULTILINE)
 @rule(
     code="EGU-1314",
     severity=Severity.ERROR,
-    optional=(DEPLOYMENT, ENVOY_GATEWAY, CONFIG_MAP, VALUES),
+    optional=(DEPLOYMENT, ENVOY_GATEWAY, CONFIG_MAP, HELM_VALUES),
     since="0.1",
     changed_in=(1, 3, 0),
     link="https://github.com/envoyproxy/gateway/pull/4533",
@@ -54,7 +53,7 @@ def xds_host_unresolvable(snapshot: Snapshot) -> Iterator[Problem]:
         if told != real:
             at = install.deployment.at("spec", "template", "spec", "containers")
             yield _problem(snapshot, at, told, real)
-    for values in snapshot.all(VALUES):
+    for values in snapshot.all(HELM_VALUES):
         told = text(values.body, "values", "kubernetesClusterDomain") or DEFAULT
         path = section(values.body, "values").get("kubernetesClusterDomain")
         if real and told != real:
