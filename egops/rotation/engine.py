@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from egops.apply import ObjectName
 from egops.errors import AccessError, EgopsError, TimeoutReached
+from egops.rotation import hmac
 from egops.rotation import record as records
 from egops.rotation.gates import Gates, is_same_trust, pods_of
 from egops.rotation.generation import joined
@@ -174,6 +175,16 @@ class Move:
         self._wait("Envoy", lambda gates: gates.proxies_trust(goal, other))
         for line in comparison(self._baseline, self._counters()):
             self._world.listener.note(line)
+
+    def new_hmac(self) -> None:
+        """Write a new OIDC HMAC; restart Envoy Gateway where it salts Wasm paths with it."""
+        self._begin("Hmac", "write a new OIDC HMAC")
+        hit = hmac.effect(self._world, self._here)
+        hmac.write(self._world, self._here, self._lock.renew)
+        self._world.listener.done(f"Secret {hmac.NAME} has a new value; Envoys get it at once")
+        if hit.wasm:
+            why = "the paths of Wasm modules are salted with the HMAC of its start"
+            self._restart(self._here.gateway, GATEWAY, why, again=f"hmac-{self._record.id}")
 
     # -------------------------------------------------------------- writing
 

@@ -90,9 +90,18 @@ class Gates:
         return self._of_proxies(lambda pod: self._hot(pod, goal, other))
 
     def stale_fleets(self, goal: Generation, other: Generation) -> list[Workload]:
-        """Return the fleets with an Envoy that read the other CA from a file and never again."""
-        foreign = _serials(other) - _serials(goal)
-        return self._fleets_with(lambda context: _is(context.ca_serial, foreign))
+        """Return the fleets with an Envoy that read a CA from a file and never again.
+
+        It shows only the first of a bundle, which may be of a rotation before this one: then the
+        goal's may not be behind it.
+        """
+        foreign, wanted = _serials(other) - _serials(goal), _serials(goal)
+
+        def is_stale(context: Context) -> bool:
+            once = context.ca_path.startswith(MOUNTED) and not _is(context.ca_serial, wanted)
+            return once or _is(context.ca_serial, foreign)
+
+        return self._fleets_with(is_stale)
 
     def stale_leaf_fleets(self, other: Generation) -> list[Workload]:
         """Return the fleets with an Envoy that read the other leaf once, and is asked for it.

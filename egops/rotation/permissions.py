@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egops.apply import Api
 from egops.errors import AccessError
-from egops.rotation import lock, record
+from egops.rotation import hmac, lock, record
 from egops.rotation.material import SECRETS
 from egops.rotation.standby import leaves_by_label
 
@@ -35,13 +35,17 @@ class Right(NamedTuple):
         return f"{self.verb} {what}" + (f" in {self.namespace}" if self.namespace else "")
 
 
-def needed(here: Installation, *, webhook: bool, maps: list[tuple[str, str]]) -> Iterator[Right]:
+def needed(
+    here: Installation, *, webhook: bool, maps: list[tuple[str, str]], new_hmac: bool = False
+) -> Iterator[Right]:
     """Yield what a rotation needs, Events left out: it goes on without them."""
     place = here.namespace
     for name in (*SECRETS, record.NAME):
         yield Right("get", "", "secrets", place, name)
         yield Right("patch", "", "secrets", place, name)
     yield Right("create", "", "secrets", place)
+    if new_hmac:
+        yield Right("patch", "", "secrets", place, hmac.NAME)
     for verb in ("get", "patch"):
         yield Right(verb, "coordination.k8s.io", "leases", place, lock.NAME)
     yield Right("create", "coordination.k8s.io", "leases", place)

@@ -12,6 +12,7 @@ from egops.certs import read_chain
 from egops.errors import EgopsError, InputError
 from egops.rotation import permissions
 from egops.rotation import record as records
+from egops.rotation.emit import write_backup
 from egops.rotation.engine import Move, Pace
 from egops.rotation.generation import Generation, found_generation, joined, value
 from egops.rotation.installation import SECRET, proxy_config_maps
@@ -31,6 +32,7 @@ from egops.rotation.writes import Writes
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from egops.rotation.lock import Lock
     from egops.rotation.plan import Found
@@ -49,7 +51,9 @@ class Choice:
     wish: Wish = field(default_factory=Wish)
     pace: Pace = field(default_factory=Pace)
     only_leaf: bool = False
-    owns: bool = False  # --i-own-these-secrets
+    backup: Path | None = None  # a file for the old generation, besides the record
+    new_hmac: bool = False
+    ca_from: str = ""  # the name of a Secret with a CA and its key, such as cert-manager's
 
 
 def refuse(found: Found, *, owns: bool) -> None:
@@ -68,7 +72,7 @@ def refuse(found: Found, *, owns: bool) -> None:
         raise InputError(f"nothing was written: {'; '.join(found.blockers)}")
 
 
-def require_rights(world: World, found: Found) -> None:
+def require_rights(world: World, found: Found, *, new_hmac: bool = False) -> None:
     """Stop if a write would be refused later on.
 
     Raises:
@@ -78,8 +82,23 @@ def require_rights(world: World, found: Found) -> None:
         (one["metadata"].get("namespace", ""), one["metadata"]["name"])
         for one in proxy_config_maps(world.cluster, found.here)
     ]
-    rights = permissions.needed(found.here, webhook=found.has_webhook, maps=maps)
+    rights = permissions.needed(found.here, webhook=found.has_webhook, maps=maps, new_hmac=new_hmac)
     permissions.require(world.cluster, rights)
+
+
+def given_ca(world: World, found: Found, choice: Choice) -> KeyPair:
+    """Return the CA of a Secret that the user named.
+
+    Raises:
+        InputError: it is not there, or the CA in it is the one in use.
+    """
+    live = world.cluster.find(SECRET, found.here.namespace, choice.ca_from)
+    if live is None:
+        raise InputError(f"there is no Secret {choice.ca_from} in {found.here.namespace}")
+    pair = KeyPair(value(live, "tls.crt"), value(live, "tls.key"))
+    if not (pair.certificate and pair.key):
+        raise InputError(f"Secret {choice.ca_from} lacks tls.crt or tls.key")
+    return pair
 
 
 def kept_ca(world: World, namespace: str) -> KeyPair | None:
@@ -107,6 +126,8 @@ def new_record(world: World, found: Found, choice: Choice, now: datetime) -> Rec
         authority = read_chain(ca.certificate)[0]
         if authority not in old.authorities:
             raise InputError(f"the CA in Secret {CA_SECRET} is not the one in use")
+    elif choice.ca_from:
+        ca = given_ca(world, found, choice)
     else:
         ca = make_ca(choice.wish, now)
     leaves = make_leaves(ca, names(found), choice.wish, now)
@@ -116,7 +137,7 @@ def new_record(world: World, found: Found, choice: Choice, now: datetime) -> Rec
     if choice.only_leaf:
         bundles, webhook = dict(old.bundles), old.webhook
     new = Generation("new", leaves, bundles, webhook)
-    keeps = choice.wish.keeps_ca and not choice.only_leaf
+    keeps = choice.wish.keeps_ca and not (choice.only_leaf or choice.ca_from)
     identity = f"{now:%Y%m%dT%H%M%SZ}-{random.token_hex(2)}"
     return Record(identity, old, new, ca_key=ca.key if keeps else b"")
 
@@ -232,11 +253,15 @@ def rotate(world: World, found: Found, choice: Choice, lock: Lock) -> Record:
         record = found.record if found.is_under_way else None
         if record is None:
             record = new_record(world, found, choice, world.now())
+            if choice.backup:
+                write_backup(choice.backup, record)
             write_record(world, found.here.namespace, record)
             world.listener.done(f"Secret {records.NAME} has the backup and the new leaves")
         move = Move(world, found.here, record, lock, choice.pace)
         move.run(NEW)
         keep_ca(world, found.here.namespace, move.record)
+        if choice.new_hmac:
+            move.new_hmac()
         return move.record
 
     return _locked(world, lock, work)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Object = dict[str, Any]
+Objects = list[Object]  # inside the class, `list` is the verb of the API
 Awaiteds = list[Awaited]  # inside the class, `list` is the API's verb
 
 NAMESPACE = "envoy-gateway-system"
@@ -409,7 +410,7 @@ class Fleet:
             and wanted.items() <= (body["metadata"].get("labels") or {}).items()
         ]
 
-    def _pods(self) -> list[Object]:
+    def _pods(self) -> Objects:
         found = []
         for one in self.processes:
             namespace = self._proxies_in if one.role == "envoy" else NAMESPACE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from egops.cli.certs.adopt import adopt
 from egops.cli.certs.check import check
 from egops.cli.certs.rollback import rollback
 from egops.cli.certs.rotate import rotate
@@ -24,3 +25,4 @@ def certs() -> None:
 certs.add_command(check)
 certs.add_command(rotate)
 certs.add_command(rollback)
+certs.add_command(adopt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,9 +17,13 @@ from egops.cli.certs.rotating import (
     writing,
 )
 from egops.cli.options import output_option
+from egops.errors import InputError
 
 if TYPE_CHECKING:
     from egops.gather import SourceOptions
+    from egops.rotation.plan import Found
+    from egops.rotation.session import Choice
+    from egops.rotation.world import World
 
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0, "y": 365.0}
 
@@ -67,6 +72,12 @@ class Lifetime(click.ParamType[timedelta]):
     help="Keep the new CA's key in a Secret of its own, so that --only leaf works next time.",
 )
 @click.option(
+    "--ca-from",
+    metavar="SECRET",
+    default="",
+    help="Sign with the CA and key in this Secret (tls.crt, tls.key), such as cert-manager's.",
+)
+@click.option(
     "--key-type",
     type=click.Choice(["rsa2048", "rsa4096", "ecdsa-p256"]),
     default="rsa2048",
@@ -90,6 +101,29 @@ class Lifetime(click.ParamType[timedelta]):
     is_flag=True,
     help="Do not go on with the rotation that was begun; start from what the Secrets hold now.",
 )
+@click.option(
+    "--rotate-hmac",
+    is_flag=True,
+    help="Write a new OIDC HMAC too: every user of an OIDC policy has to log in again.",
+)
+@click.option(
+    "--backup",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Write the old certificates and keys into a file of mode 0600 as well.",
+)
+@click.option(
+    "--emit",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Write the manifests of each phase into files (with keys, mode 0600), and stop.",
+)
+@click.option(
+    "--from-issuer",
+    is_flag=True,
+    help="Print the cert-manager resources for moving there, as `certs adopt` does, and stop.",
+)
 @writing
 @output_option("text", "json")
 def rotate(
@@ -99,10 +133,15 @@ def rotate(
     dry_run: str,
     only: str | None,
     keep_ca: bool,
+    ca_from: str,
     key_type: str,
     lifetime: timedelta,
     force_reconnect: bool,
     afresh: bool,
+    rotate_hmac: bool,
+    backup: Path | None,
+    emit: Path | None,
+    from_issuer: bool,
     yes: bool,
     timeout: float,
     soak: float,
@@ -120,37 +159,64 @@ def rotate(
     egops certs rotate --yes --keep-ca --lifetime 365d
     egops certs rotate --yes --only leaf
     """
+    from egops.rotation.adopt import text
     from egops.rotation.engine import Pace
+    from egops.rotation.hmac import effect
     from egops.rotation.material import Wish
     from egops.rotation.plan import look
-    from egops.rotation.session import Choice, refuse, rehearse, require_rights
+    from egops.rotation.session import Choice, names, refuse, rehearse, require_rights
     from egops.rotation.session import rotate as run
 
     choice = Choice(
         Wish(key_type, lifetime, keep_ca),
         Pace(timeout, soak, force_reconnect),
         only == "leaf",
-        owns,
+        backup,
+        rotate_hmac,
+        ca_from,
     )
     world = world_of(source)
     found = look(world, source.namespace, release_of(eg_version), afresh=afresh)
+    if from_issuer:
+        click.echo(text(found.here, names(found)), nl=False)
+        return
     show(found, output)
     if only_plan:
         return
+    if emit:
+        write_manifests(world, found, choice, emit)
+        return
     refuse(found, owns=owns)
-    require_rights(world, found)
+    require_rights(world, found, new_hmac=rotate_hmac)
     if dry_run:
         rehearse(world, found, choice)
-        click.echo("the API server accepts every write; nothing was written")
+        click.echo("the API server accepts every write; nothing was written", err=True)
         return
+    if rotate_hmac:
+        for line in effect(world, found.here).lines():
+            click.secho(f"OIDC HMAC: {line}", fg="red", err=True)
     word = "Go on with this rotation?" if found.is_under_way else "Rotate these certificates?"
     confirm(word, yes=yes)
     with interruptible():
         record = run(world, found, choice, lock_of(world, found))
-    click.echo(f"rotated: {record.id}; Secret egops-rotation keeps the old ones for a rollback")
+    told = f"rotated: {record.id}; Secret egops-rotation keeps the old ones for a rollback"
+    click.echo(told, err=output == "json")
 
 
-def show(found: Any, output: str) -> None:
+def write_manifests(world: World, found: Found, choice: Choice, folder: Path) -> None:
+    """Write the manifests of a rotation that somebody else carries out."""
+    from egops.rotation.emit import write
+    from egops.rotation.session import new_record
+
+    if found.is_under_way:
+        raise InputError("a rotation is under way", hint="finish it, or roll it back first")
+    paths = write(folder, found, new_record(world, found, choice, world.now()))
+    for path in paths:
+        click.echo(f"wrote {path}", err=True)
+    click.echo("they hold private keys (mode 0600); nothing was written to the cluster", err=True)
+
+
+def show(found: Found, output: str) -> None:
     """Print a plan."""
     from egops.rotation.words import plan_data, plan_lines
 

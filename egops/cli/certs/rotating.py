@@ -76,12 +76,24 @@ def writing(function: Callable[..., Any]) -> Any:
     """Give a command the options of one that rotates; where to look comes as `source`."""
 
     def collect(*args: Any, **kwargs: Any) -> Any:
-        from egops.gather import SourceOptions
-
-        chosen = {name: kwargs.pop(name) for name in _NAMES}
-        return function(*args, source=SourceOptions(**chosen), **kwargs)
+        return function(*args, source=_source(kwargs), **kwargs)
 
     return _give(update_wrapper(collect, function), (*_WRITING, *_CLUSTER))
+
+
+def looking(function: Callable[..., Any]) -> Any:
+    """Give a command the options that say which Envoy Gateway it is about, as `source`."""
+
+    def collect(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, source=_source(kwargs), **kwargs)
+
+    return _give(update_wrapper(collect, function), _CLUSTER)
+
+
+def _source(given: dict[str, Any]) -> SourceOptions:
+    from egops.gather import SourceOptions
+
+    return SourceOptions(**{name: given.pop(name) for name in _NAMES})
 
 
 def _give(function: Any, options: tuple[Any, ...]) -> Any:
