@@ -31,6 +31,13 @@ POD = Kind("Pod", "", "pods", ("v1",))
 SECRET = Kind("Secret", "", "secrets", ("v1",))
 SERVICE = Kind("Service", "", "services", ("v1",))
 SERVICE_ACCOUNT = Kind("ServiceAccount", "", "serviceaccounts", ("v1",))
+RBAC = "rbac.authorization.k8s.io"
+ROLE = Kind("Role", RBAC, "roles", ("v1",))
+ROLE_BINDING = Kind("RoleBinding", RBAC, "rolebindings", ("v1",))
+CLUSTER_ROLE = Kind("ClusterRole", RBAC, "clusterroles", ("v1",), namespaced=False)
+CLUSTER_ROLE_BINDING = Kind(
+    "ClusterRoleBinding", RBAC, "clusterrolebindings", ("v1",), namespaced=False
+)
 DEPLOYMENT = Kind("Deployment", "apps", "deployments", ("v1",))
 DAEMON_SET = Kind("DaemonSet", "apps", "daemonsets", ("v1",))
 REPLICA_SET = Kind("ReplicaSet", "apps", "replicasets", ("v1",))

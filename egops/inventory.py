@@ -370,7 +370,9 @@ def _plain_row(  # noqa: PLR0913, PLR0917 - a row's columns
 
 def _shown(snapshot: Snapshot) -> Iterator[Row]:
     """Yield what servers showed in handshakes: Envoy Gateway's, and those that were named."""
-    asked: tuple[Answers, ...] = (*snapshot.control_planes, *snapshot.rate_limit_servers)
+    asked: tuple[Answers, ...] = (
+        *snapshot.control_planes, *snapshot.rate_limit_servers, *snapshot.proxies,
+    )  # fmt: skip
     for answers in (*asked, *snapshot.servers):
         ref = answers_location(answers).ref
         users = answers.users if isinstance(answers, Server) else (ref.name,)

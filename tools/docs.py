@@ -17,7 +17,7 @@ from egops.cli import load_all
 from egops.gatewayapi import DERIVED, POD
 from egops.render.catalogue import page
 from egops.rules import AREAS
-from egops.rules.registry import all_rules, doctor_rules, upgrade_rules
+from egops.rules.registry import all_rules, certificate_rules, doctor_rules, upgrade_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         yield DOCS / "rules" / Path(rule.docs).name, MADE + page(rule)
     yield DOCS / "rules" / "README.md", MADE + index(rules)
     yield DOCS / "cli.md", MADE + command_reference()
-    yield DOCS / "rbac.yaml", rbac((*doctor_rules(), *upgrade_rules()))
+    yield DOCS / "rbac.yaml", rbac((*doctor_rules(), *certificate_rules(), *upgrade_rules()))
 
 
 def index(rules: Sequence[Rule]) -> str:

@@ -64,10 +64,10 @@ def everything(*, with_logs: bool = True) -> Wanted:
 
     from egops import gatewayapi as api
     from egops.gather import Wanted
-    from egops.rules.registry import doctor_rules, upgrade_rules
+    from egops.rules.registry import certificate_rules, doctor_rules, upgrade_rules
     from egops.snapshot import Probe
 
-    wanted = Wanted.by((*doctor_rules(), *upgrade_rules()))
+    wanted = Wanted.by((*doctor_rules(), *certificate_rules(), *upgrade_rules()))
     more = {api.CRD, api.HELM_RELEASE, api.APPLICATION, *api.ROUTE_KINDS, *api.EG_POLICY_KINDS}
     more |= {api.POD, api.DEPLOYMENT, api.DAEMON_SET, api.BACKEND_TLS_POLICY, api.ENVOY_PROXY}
     probes = wanted.probes | {Probe.CONFIG_DUMP, Probe.SERVER_INFO, Probe.CLUSTERS, Probe.STATS}

@@ -135,8 +135,12 @@ DOCTOR_MODULES: tuple[str, ...] = (
     "observability.certificate_not_renewed",
 )
 
-# what only `egops certs check` asks: a handshake with each listener of each proxy
-CERTIFICATE_MODULES = ("tls.listener_serves_other_certificate",)
+# what only `egops certs check` asks: everybody's permissions, and a handshake with each listener of
+# each proxy
+CERTIFICATE_MODULES = (
+    "tls.control_plane_keys_readable",
+    "tls.listener_serves_other_certificate",
+)
 # of servers that the user names, as `egops certs check host:port` does
 SERVER_MODULES = (
     "tls.server_handshake_failing",
