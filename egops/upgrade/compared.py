@@ -18,7 +18,7 @@ from egops.proxies import location_of
 from egops.snapshot import Location, Probe, Ref, items, section, text
 from egops.upgrade.reach import CLAIMED, CLAIMS, Reach, explains, reach
 from egops.xds.changes import compare
-from egops.xds.meaning import Effect, Part, effects, meaning, rules
+from egops.xds.meaning import NOTHING, Effect, Part, effects, meaning, rules
 from egops.xds.names import ObjectName, parse_fleet
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _fleets(snapshot: Snapshot) -> Iterator[Effect]:
             fleet = parse_fleet(key)
             kind = "GatewayClass" if fleet is None or fleet.merged else "Gateway"
             owner = ObjectName(kind, fleet.namespace if fleet else "", fleet.name if fleet else key)
-            part = Part("workload", str(workload.ref), owner, None, None)
+            part = Part("workload", str(workload.ref), owner, None, NOTHING)
             yield from _of_pods(part, workload, new[key])
 
 
@@ -202,7 +202,7 @@ def _controllers(snapshot: Snapshot) -> Iterator[Effect]:
         if past is not None and found.deployment is not None:
             owner = ObjectName("Deployment", past.namespace, past.name)
             yield from _of_pods(
-                Part("controller", str(past.ref), owner, None, None), past, found.deployment
+                Part("controller", str(past.ref), owner, None, NOTHING), past, found.deployment
             )
 
 

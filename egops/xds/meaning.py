@@ -30,7 +30,7 @@ from egops.xds.owners import Conflict, GatewayListener, Own, Owner, Source
 from egops.xds.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from msgspec import Raw
 
@@ -42,14 +42,37 @@ Key = tuple[str, ...]
 SECTIONS = ("listener", "filter chain", "virtual host", "route", "cluster", "endpoints", "secret")
 
 
+class Body:
+    """What a part says: as it was written, and in the one form when somebody asks.
+
+    Most parts are written alike on both sides: only the others are worth the form.
+    """
+
+    __slots__ = ("_form", "_made", "written")
+
+    def __init__(self, written: Any, form: Callable[[], Any]) -> None:
+        """Take anything that is equal where the meaning is, and the way to the form."""
+        self.written, self._form, self._made = written, form, None
+
+    @property
+    def plain(self) -> Any:
+        """Return it as plain JSON in the one form."""
+        if self._made is None:
+            self._made = self._form()
+        return self._made
+
+
+NOTHING = Body(None, dict)
+
+
 class Part(NamedTuple):
-    """One part of the meaning: whose it is, how to call it, and its plain JSON."""
+    """One part of the meaning: whose it is, how to call it, and what it says."""
 
     section: str
     name: str
     owner: ObjectName | None
     rule: int | None
-    body: Any
+    body: Body
     own: bool = False  # Envoy Gateway's own: readiness, metrics, control plane
 
     @property
@@ -115,13 +138,17 @@ def effects(old: ConfigDump, new: ConfigDump) -> list[Effect]:
     one, other = _read(old), _read(new)
     before, after = one.parts, other.parts
     found: list[tuple[Key, Effect]] = []
+    # what is written alike means the same, unless it names a JWT requirement that is another one
+    alike = one.names.requirements == other.names.requirements
     for key, part in before.items():
         if key not in after:
             found.append((key, Effect("removed", part)))
             continue
+        if alike and part.body.written == after[key].body.written:
+            continue
         found += [
             (key, Effect("changed", part, each.path, each.old, each.new))
-            for each in differences(part.body, after[key].body)
+            for each in differences(part.body.plain, after[key].body.plain)
         ]
     found += [(key, Effect("added", part)) for key, part in after.items() if key not in before]
     causes = {key[:3] for key, each in found if each.part.section == "route"}
@@ -202,8 +229,8 @@ class _Meaning:
             number += 1
         self.parts[wanted] = part
 
-    def _body(self, raw: Raw, *without: str) -> Any:
-        return self._plain(plain(raw), *without)
+    def _body(self, raw: Raw, *without: str) -> Body:
+        return Body(bytes(raw), lambda: self._plain(plain(raw), *without))
 
     def _plain(self, value: Any, *without: str) -> Any:
         if isinstance(value, dict):
@@ -251,13 +278,17 @@ class _Meaning:
         whose = owner.object if isinstance(owner, (GatewayListener, Owner)) else listener.owner
         # TCP and TLS routes pool their rules: the chain is rule 0's
         rule = 0 if isinstance(owner, Owner) else None
-        body = self._plain(whole)
-        for config in _managers(body):
-            for field in ("rds", "stat_prefix"):
-                config.pop(field, None)
+        body = Body(whole, lambda: self._chain_body(whole))
         label = f"{listener.name} {whom}".removesuffix(" *")
         part = Part("filter chain", label, whose, rule, body, listener.own)
         self._put(("filter chain", key, whom), part)
+
+    def _chain_body(self, whole: Any) -> Any:
+        made = self._plain(whole)
+        for config in _managers(made):
+            for field in ("rds", "stat_prefix"):
+                config.pop(field, None)
+        return made
 
     # -------------------------------------------------------------- routes
 
@@ -318,10 +349,11 @@ class _Meaning:
             self._of_cluster("cluster", name, owner, body)
             given = endpoints.get(name) or (cluster.load_assignment if cluster else None)
             if given:
-                self._of_cluster("endpoints", name, owner, _localities(plain(given)))
+                kept = _localities(plain(given))
+                self._of_cluster("endpoints", name, owner, Body(kept, lambda kept=kept: kept))  # type: ignore[misc]
 
     def _of_cluster(
-        self, section: str, name: str, owner: Owner | Conflict | Own | None, body: Any
+        self, section: str, name: str, owner: Owner | Conflict | Own | None, body: Body
     ) -> None:
         whose, rule = None, None
         if isinstance(owner, Owner):
@@ -335,7 +367,7 @@ class _Meaning:
     def _secret(self, name: str) -> None:
         owner = owners.secret_owners(SecretEntry(name=name))
         whose = owner[0].object if isinstance(owner, tuple) else None
-        part = Part("secret", name, whose, None, {}, isinstance(owner, Own))
+        part = Part("secret", name, whose, None, NOTHING, isinstance(owner, Own))
         self._put(("secret", name), part)
 
 

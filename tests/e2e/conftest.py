@@ -127,14 +127,25 @@ def eg(request: pytest.FixtureRequest, cluster: None) -> EnvoyGateway:
     return EnvoyGateway(version)
 
 
-@pytest.fixture
-def fresh(cluster: None) -> None:
-    """A cluster without Envoy Gateway, for the stories that install it themselves."""
+def have_none() -> None:
+    """Have a cluster without Envoy Gateway, if upgrades are asked for at all."""
     if "upgrade" not in chosen():
         pytest.skip(f"EGOPS_E2E_EG asks for {' '.join(chosen())} only")
     if gateway.installed_version():
         lifecycle.down()
         lifecycle.up()
+
+
+@pytest.fixture
+def fresh(cluster: None) -> None:
+    """A cluster without Envoy Gateway, for a story that installs it itself."""
+    have_none()
+
+
+@pytest.fixture(scope="module")
+def fresh_for_all(cluster: None) -> None:
+    """The same for several stories about one installation."""
+    have_none()
 
 
 @pytest.fixture
