@@ -55,7 +55,9 @@ def is_template(written: str) -> bool:
 
 def is_placeholder(value: Mapping[str, Any]) -> bool:
     """Return whether the name of an object is filled in by a template only."""
-    return bool(_PLACEHOLDER.search(text(value, "metadata", "name")))
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return isinstance(name, str) and ("{{" in name or "{%" in name)
 
 
 def folder(file: str) -> str:
