@@ -225,7 +225,7 @@ def _chart(picture: Picture, panel: PanelPicture) -> str:
     finite = [value for line in lines for _, value in line.points if math.isfinite(value)]
     high = max([*finite, 0.0])
     low = min([*finite, 0.0])
-    high = _round(high) if high > low else low + 1
+    high = _round(high, panel.unit) if high > low else low + 1
     shapes = [*_grid(picture, panel, low, high)]
     for index, line in enumerate(lines):
         color = _HUES[index % len(_HUES)]
@@ -266,9 +266,13 @@ def _grid(picture: Picture, panel: PanelPicture, low: float, high: float) -> Ite
             )
 
 
-def _round(high: float) -> float:
-    """Return the next number that halves well: 1, 2, 4, 5, 6, 8 or 10 of its power of ten."""
-    power = 10.0 ** math.floor(math.log10(high)) if high > 0 else 1.0
+def _round(high: float, unit: str) -> float:
+    """Return the next number that halves well, in powers of ten, or of two for bytes."""
+    if high <= 0:
+        return high
+    if unit == "bytes":
+        return float(2 ** math.ceil(math.log2(high)))
+    power = 10.0 ** math.floor(math.log10(high))
     return next((power * step for step in (1, 2, 4, 5, 6, 8) if high <= power * step), power * 10)
 
 

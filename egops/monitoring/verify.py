@@ -174,6 +174,9 @@ class Verifier:
             if not self._scraped(metric.source):
                 gone = down or f"{metric.source.name} was scraped and is no longer"
                 return Verdict.BLIND, gone, metric.source.fix
+        if metric is not None and metric.birth != ALWAYS:
+            since = f"not since the last start: born with {metric.birth}"
+            return Verdict.QUIET, f"{name} existed, {since}", ""
         return Verdict.QUIET, f"{name} existed and has no series now", ""
 
     def _has(self, selector: Selector, label: str) -> bool:
@@ -210,11 +213,8 @@ class Verifier:
 
     def _not_scraped(self, source: Source) -> tuple[Verdict, str, str]:
         if source.name == "the rate limit service" and not self._uses_global_limits:
-            return (
-                Verdict.QUIET,
-                "global rate limiting is not used, or its service is not scraped",
-                (source.fix),
-            )
+            reason = "global rate limiting is not used, or its service is not scraped"
+            return Verdict.QUIET, reason, source.fix
         if source.name == "Envoy" and self.facts.switched_off:
             which = ", ".join(self.facts.switched_off)
             fix = "remove telemetry.metrics.prometheus.disable"
@@ -258,11 +258,8 @@ class Verifier:
             )
             return Verdict.QUIET, f"born with {metric.birth}{before}", ""
         if metric.since and not version:
-            return (
-                Verdict.QUIET,
-                f"Envoy Gateway before {metric.since} has it not",
-                ("say which release runs: --eg-version"),
-            )
+            reason = f"Envoy Gateway before {metric.since} has it not"
+            return Verdict.QUIET, reason, "say which release runs: --eg-version"
         if metric.source.name == "Envoy":
             which = f" ({', '.join(self.facts.filtered)})" if self.facts.filtered else ""
             fix = f"let it through telemetry.metrics.matches of the EnvoyProxy{which}"

@@ -110,6 +110,18 @@ def test_panels_do_not_overlap_and_stay_on_the_grid(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
+def test_every_line_of_panels_is_full_and_even(name: str) -> None:
+    lines: dict[int, list[dict[str, Any]]] = {}
+    for panel in load(name)["panels"]:
+        lines.setdefault(panel["gridPos"]["y"], []).append(panel)
+
+    for line in lines.values():
+        titles = [panel["title"] for panel in line]
+        assert sum(panel["gridPos"]["w"] for panel in line) == 24, titles
+        assert len({panel["gridPos"]["h"] for panel in line}) == 1, titles
+
+
+@pytest.mark.parametrize("name", BOARDS)
 def test_ids_of_panels_are_unique_and_every_row_asks_a_question(name: str) -> None:
     panels = load(name)["panels"]
 

@@ -348,12 +348,14 @@ API_SERVER = [
             "errors {{pod}}",
         ),
         unit="ops",
+        width=12,
     ),
     graph(
         "Work queue",
         "Objects that wait to be reconciled. Growing without end: Envoy Gateway is too slow or "
         "stuck. 1.2 and 1.3 export no such metric.",
         Query(f'sum by (pod) (workqueue_depth{{name=~"gatewayapi-.+", {S}}})', "{{pod}}"),
+        width=12,
     ),
     graph(
         "Requests to the API server that failed",
@@ -363,6 +365,7 @@ API_SERVER = [
             f'sum by (code) (rate(rest_client_requests_total{{code!~"2..", {S}}}{R}))', "{{code}}"
         ),
         unit="reqps",
+        width=12,
     ),
     graph(
         "Client-side throttling, p99",
@@ -375,6 +378,7 @@ API_SERVER = [
         ),
         unit="s",
         steps=[(None, GREEN), (1, RED)],
+        width=12,
     ),
 ]
 
@@ -388,6 +392,7 @@ RESOURCES = [
             f"watchable_depth{{{S}}})",
             "{{pod}}",
         ),
+        width=12,
     ),
     graph(
         "Memory",
@@ -403,6 +408,7 @@ RESOURCES = [
             "limit {{pod}}",
         ),
         unit="bytes",
+        width=12,
         runbook="EnvoyGatewayOOMKilled",
     ),
     graph(

@@ -74,7 +74,7 @@ SLO = Group(
                 "{{ end }}, the error budget is spent {{ $value | humanize }} times as fast as the "
                 "objective of <slo.availability> % allows."
             ),
-            code="EGD-503",
+            code="EGD-650",
             default=True,
         ),
         Alert(
@@ -89,7 +89,7 @@ SLO = Group(
                 "{{ end }}, the error budget is spent {{ $value | humanize }} times as fast as the "
                 "objective of <slo.availability> % allows."
             ),
-            code="EGD-503",
+            code="EGD-650",
         ),
     ),
 )
