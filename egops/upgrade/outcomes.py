@@ -27,7 +27,7 @@ from egops.upgrade.compared import (
     rule_names,
     workload_effects,
 )
-from egops.upgrade.reach import CLAIMED, TOPICS, name_of
+from egops.upgrade.reach import CLAIMED, TOPICS, WORKLOADS, name_of
 from egops.xds.meaning import meaning
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _ELSEWHERE = {
     "EGU-1314": "how an address is resolved, Envoy's own DNS decides",
     "EGU-1315": "the autoscaler decides while it runs",
     "EGU-1323": "it is a support statement",
+    "EGU-1326": "which addresses are internal, Envoy itself decides",
 }
 _SHOWN = (
     GATEWAY, *ROUTE_KINDS, *EG_POLICY_KINDS, BACKEND, BACKEND_TLS_POLICY, HTTP_ROUTE_FILTER,
@@ -144,7 +145,7 @@ def _shows(finding: Finding, about: Reach, effect: Effect) -> bool:
     """Return whether an effect that a finding accounts for is on an object of its own."""
     if finding.code not in CLAIMED or about.holds(effect):
         return True
-    return finding.at.ref.kind not in _SHOWN and effect.part.section in ("workload", "controller")
+    return finding.at.ref.kind not in _SHOWN and effect.part.section in WORKLOADS
 
 
 def _is_of(observed: Finding, about: Reach) -> bool:

@@ -51,6 +51,9 @@ _TARGETING = (*_OF_ROUTES, CLIENT_TRAFFIC_POLICY, BACKEND_TLS_POLICY)
 _EVERYTHING = (ENVOY_PROXY, GATEWAY_CLASS, ENVOY_GATEWAY)
 
 
+WORKLOADS = ("workload", "controller")
+
+
 class Claim(NamedTuple):
     """What a rule changes on every object alike: it explains this, wherever it is, and no more."""
 
@@ -94,7 +97,6 @@ TOPICS = {
         "EGU-1305": r"filters|transport_socket",
         "EGU-1309": r"use_remote_address|xff_num_trusted_hops|original_ip_detection",
         "EGU-1310": r"use_remote_address|xff_num_trusted_hops|original_ip_detection",
-        "EGU-1326": r"internal_address_config",
     }.items()
 }
 
@@ -142,6 +144,8 @@ def explains(finding: Finding, reach: Reach, effect: Effect) -> bool:
         # a patch that no longer applies shows where it was applied
         return finding.at.ref.kind == ENVOY_PATCH_POLICY and reach.holds(effect)
     if any(claim.covers(effect) for claim in CLAIMS) or _is_general(finding):
+        return False
+    if effect.part.section in WORKLOADS:  # every upgrade changes them: only a claim tells whose
         return False
     topic = TOPICS.get(finding.code)
     if topic is not None and not topic.search(effect.path):
