@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from egops.apply import Api, ConflictError, KubernetesCluster, is_ours
+from egops.apply import Api, ConflictError, KubernetesCluster, ObjectName, is_ours
 from egops.errors import AccessError, InputError, UnreachableError
 from egops.gather import SourceOptions
 from egops.gather.kubeconfig import connect
@@ -31,6 +33,7 @@ class ApiServer:
         self.objects: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str, dict[str, list[str]], str]] = []
         self.failure: tuple[int, str] | None = None
+        self.ahead = timedelta()
         self.causes: list[str] = []
         server = self
 
@@ -41,12 +44,17 @@ class ApiServer:
                 media = self.headers.get("Content-Type") or ""
                 status, said = server.answer(self.command, self.path, media, body)
                 text = json.dumps(said).encode()
-                self.send_response(status)
+                self.send_response_only(status)
+                now = datetime.now(UTC) + server.ahead
+                self.send_header("Date", format_datetime(now, usegmt=True))
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
 
             def do_GET(self) -> None:
+                self._do()
+
+            def do_POST(self) -> None:
                 self._do()
 
             def do_PATCH(self) -> None:
@@ -76,6 +84,13 @@ class ApiServer:
             }
         if "/configmaps" not in parts.path:
             return 404, {"kind": "Status", "message": "the server could not find the resource"}
+        if verb == "POST":
+            path = f"{parts.path}/{body['metadata']['name']}"
+            if path in self.objects:
+                return 409, {"kind": "Status", "message": "it already exists"}
+            if "dryRun" not in query:
+                self.objects[path] = body
+            return 201, body
         if parts.path.endswith("/configmaps"):
             return 200, self._page(query)
         return self._one(verb, parts.path, media, query, body)
@@ -86,10 +101,25 @@ class ApiServer:
         more = str(start + 1) if start + 1 < len(items) else ""
         return {"items": items[start : start + 1], "metadata": {"continue": more}}
 
+    def _merge(
+        self, path: str, live: dict[str, Any] | None, query: dict[str, list[str]], body: Any
+    ) -> tuple[int, Any]:
+        if live is None:
+            return 404, {"kind": "Status", "message": "not found"}
+        version = body.get("metadata", {}).get("resourceVersion")
+        if version not in (None, live["metadata"].get("resourceVersion")):
+            return 409, {"kind": "Status", "message": "the object has been modified"}
+        merged = {**live, "data": {**live.get("data", {}), **body.get("data", {})}}
+        if "dryRun" not in query:
+            self.objects[path] = merged
+        return 200, merged
+
     def _one(
         self, verb: str, path: str, media: str, query: dict[str, list[str]], body: Any
     ) -> tuple[int, Any]:
         live = self.objects.get(path)
+        if verb == "PATCH" and media == "application/merge-patch+json":
+            return self._merge(path, live, query, body)
         if verb == "PATCH":
             assert media == "application/apply-patch+yaml"
             assert query["fieldManager"] == ["egops"]
@@ -253,3 +283,64 @@ def test_a_server_that_is_gone_is_explained(server: ApiServer, cluster: Kubernet
 
     with pytest.raises(UnreachableError, match="connection refused"):
         cluster.find(CONFIG_MAP, "n", "a")
+
+
+# ------------------------------------------------------------------ changes in part
+
+
+def stored(server: ApiServer, **data: str) -> str:
+    path = "/api/v1/namespaces/a/configmaps/c"
+    meta = {"name": "c", "namespace": "a", "resourceVersion": "7"}
+    server.objects[path] = {"metadata": meta, "data": data}
+    return path
+
+
+def test_a_merge_changes_what_it_names_and_keeps_the_rest(
+    server: ApiServer, cluster: KubernetesCluster
+) -> None:
+    path = stored(server, one="1", two="2")
+    patch = {"metadata": {"resourceVersion": "7"}, "data": {"two": "3"}}
+
+    cluster.merge(CONFIG_MAP, ObjectName("a", "c"), patch)
+
+    assert server.objects[path]["data"] == {"one": "1", "two": "3"}
+    assert server.requests[-1][2]["fieldManager"] == ["egops"]
+
+
+def test_a_merge_against_another_version_is_a_conflict(
+    server: ApiServer, cluster: KubernetesCluster
+) -> None:
+    path = stored(server, one="1")
+    patch = {"metadata": {"resourceVersion": "6"}, "data": {"one": "2"}}
+
+    with pytest.raises(ConflictError, match="modified"):
+        cluster.merge(CONFIG_MAP, ObjectName("a", "c"), patch)
+
+    assert server.objects[path]["data"] == {"one": "1"}
+
+
+def test_a_merge_that_is_a_rehearsal_writes_nothing(
+    server: ApiServer, cluster: KubernetesCluster
+) -> None:
+    path = stored(server, one="1")
+
+    cluster.merge(CONFIG_MAP, ObjectName("a", "c"), {"data": {"one": "2"}}, dry_run=True)
+
+    assert server.objects[path]["data"] == {"one": "1"}
+
+
+def test_what_exists_is_not_created_again(server: ApiServer, cluster: KubernetesCluster) -> None:
+    thing = {"metadata": {"name": "c", "namespace": "a"}, "data": {}}
+    cluster.create(CONFIG_MAP, thing, dry_run=True)
+    cluster.create(CONFIG_MAP, thing)
+
+    with pytest.raises(ConflictError, match="already exists"):
+        cluster.create(CONFIG_MAP, thing)
+
+
+def test_the_time_is_the_servers(server: ApiServer, cluster: KubernetesCluster) -> None:
+    server.ahead = timedelta(hours=3)
+
+    found = cluster.time() - datetime.now(UTC)
+
+    assert timedelta(hours=2, minutes=59) < found < timedelta(hours=3, minutes=1)

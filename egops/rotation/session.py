@@ -303,7 +303,7 @@ def _require_unchanged(world: World, found: Found) -> None:
 def _locked(world: World, lock: Lock, work: Callable[[], Record]) -> Record:
     taken_from = lock.acquire()
     if taken_from:
-        world.listener.note(f"the lock of {taken_from} had run out")
+        world.listener.note(f"{taken_from} held the lock and is gone")
     try:
         return work()
     finally:
