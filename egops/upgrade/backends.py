@@ -89,6 +89,20 @@ def _fault(world: World, ref: ObjectRef, route: Resource) -> Fault | Unknown | N
     return _service_fault(world.snapshot, ref, protocol) or _mixed_slices(world, ref, route)
 
 
+def policy_fault(world: World, ref: ObjectRef, policy: Resource) -> Fault | Unknown | None:
+    """Return what is wrong with a backendRef of a policy, None if nothing is."""
+    if ref.ref is None or ref.kind_name not in _KINDS:
+        return Fault(f"its kind {ref.kind_name} is not supported")
+    refused = _refused(world.snapshot, ref, policy)
+    if refused is not None:
+        return refused
+    if ref.kind_name == "Backend":
+        return _backend_fault(world, ref, routes=False)
+    if ref.port is None:
+        return Fault("it names no port")
+    return _service_fault(world.snapshot, ref, "TCP")
+
+
 def worked_before(ref: ObjectRef, route: Resource, fault: Fault | Unknown | None) -> bool:
     """Return whether releases before 1.3 send requests to a backendRef.
 

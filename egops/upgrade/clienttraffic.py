@@ -135,7 +135,7 @@ def _ca_fault(snapshot: Snapshot, policy: Resource, ref: object, path: Path) -> 
     label = f"{kind_name} {namespace}/{name}"
     holder = snapshot.find(kind, namespace, name)
     if holder is None:
-        return _missing(snapshot, label, kind, namespace, (*path, "name"))
+        return missing(snapshot, label, kind, namespace, (*path, "name"))
     value = section(holder.body, "data").get("ca.crt")
     raw = decoded(value) if kind == SECRET else str(value or "").encode()
     if kind == SECRET and not raw:
@@ -148,9 +148,10 @@ def _ca_fault(snapshot: Snapshot, policy: Resource, ref: object, path: Path) -> 
     return Fault((*path, "name"), f"ca.crt of {label} {error}") if error else None
 
 
-def _missing(
+def missing(
     snapshot: Snapshot, label: str, kind: object, namespace: str, path: Path
 ) -> Fault | None:
+    """Return that an object does not exist, as certain as the input allows; None if unknown."""
     if snapshot.source.type is SourceType.CLUSTER:
         known = kind in snapshot.resources
         return Fault(path, f"{label} does not exist") if known else None

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import SECURITY_POLICY
 from egops.rules import rule
-from egops.upgrade.change import change, upgrade_of
-from egops.upgrade.refused import refused
+from egops.upgrade.change import upgrade_of
+from egops.upgrade.policyrefs import KINDS
+from egops.upgrade.refused import answers_500
 from egops.upgrade.releases import notes_link
-from egops.upgrade.world import ROUTES, world
+from egops.upgrade.world import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     code="EGU-1103",
     severity=Severity.ERROR,
     reads=(SECURITY_POLICY,),
-    optional=(*ROUTES,),
+    optional=(*ROUTES, *KINDS),
     since="0.1",
     changed_in=(1, 1, 0),
     link=notes_link((1, 1, 0)),
-    ok="every SecurityPolicy in use is accepted",
+    ok="every SecurityPolicy in use can be translated",
 )
 def refused_security_policy_answers_500(snapshot: Snapshot) -> Iterator[Problem]:
     """A SecurityPolicy that can not be translated makes its routes answer 500.
@@ -38,17 +39,4 @@ def refused_security_policy_answers_500(snapshot: Snapshot) -> Iterator[Problem]
     Repair the policy before the upgrade: its status says what is wrong.
     """
     upgrade_of(snapshot)
-    for policy, found, used in refused(world(snapshot), SECURITY_POLICY):
-        yield change(
-            snapshot,
-            policy.at("spec"),
-            "the policy is not accepted: its routes answer 500",
-            evidence=(
-                f"{found.reason}: {found.message}",
-                *(f"route: {one.route.ref}" for one in used[:5]),
-            ),
-            today="the routes work as if the policy were not there",
-            after="the routes answer 500",
-            keep=("repair the policy, or delete it",),
-            verify="the policy is Accepted=True",
-        )
+    yield from answers_500(snapshot, SECURITY_POLICY)
