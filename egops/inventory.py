@@ -33,12 +33,13 @@ from egops.pki import (
     answers_location,
     certificates,
     control_plane_secrets,
+    is_control_plane,
     listener_secrets,
     sent_chain,
     shown_chain,
 )
 from egops.pki import SERVER as SERVER_KIND
-from egops.proxies import location_of, short_name
+from egops.proxies import location_of
 from egops.refusals import moment
 from egops.snapshot import Probe, Server, items, section, text
 
@@ -375,7 +376,7 @@ def _shown(snapshot: Snapshot) -> Iterator[Row]:
     )  # fmt: skip
     for answers in (*asked, *snapshot.servers):
         ref = answers_location(answers).ref
-        users = answers.users if isinstance(answers, Server) else (ref.name,)
+        users = answers.users if isinstance(answers, Server) else ()
         for handshake in answers.handshakes:
             for index, each in enumerate(shown_chain(handshake)):
                 role = SERVER if not index else AUTHORITY if each.is_ca else INTERMEDIATE
@@ -397,7 +398,7 @@ def _live(proxy: Proxy) -> Iterator[Row]:
         return
     for pair in proxy.certs.certificates:
         for each in pair.cert_chain:
-            yield _live_row(proxy, each, SERVER)
+            yield _live_row(proxy, each, CLIENT if is_control_plane(each) else SERVER)
         for each in pair.ca_cert:
             yield _live_row(proxy, each, AUTHORITY)
 
@@ -419,7 +420,7 @@ def _live_row(proxy: Proxy, each: admin.Certificate, role: str) -> Row:
         moment(each.valid_from),
         moment(each.expiration_time),
         "",
-        (short_name(proxy),),
+        (),
         "unknown",
     )
 
@@ -427,8 +428,9 @@ def _live_row(proxy: Proxy, each: admin.Certificate, role: str) -> Row:
 def _dumped(proxy: Proxy) -> Iterator[Row]:
     if not proxy.has(Probe.CONFIG_DUMP):
         return
-    ref, user = location_of(proxy).ref, (short_name(proxy),)
+    ref = location_of(proxy).ref
     for entry in proxy.config.secrets:
         for index, each in enumerate(sent_chain(entry)):
-            role = AUTHORITY if each.is_ca else SERVER
-            yield _plain_row(ref, f"secret {entry.name}", index, role, each, user, "unknown")
+            own = CLIENT if entry.name.startswith("xds_") else SERVER
+            role = AUTHORITY if each.is_ca else own
+            yield _plain_row(ref, f"secret {entry.name}", index, role, each, (), "unknown")

@@ -144,6 +144,9 @@ def check(
 
     def prepare(snapshot: Snapshot) -> Snapshot:
         snapshot = replace(snapshot, expiry=expiry)
+        if at := asked["at"]:
+            note = f"judged as if it were {at:%Y-%m-%d %H:%M} {at:%Z}"
+            snapshot = replace(snapshot, notes=(*snapshot.notes, note))
         return with_external(snapshot, source) if external else snapshot
 
     also = (*READS, SECURITY_POLICY) if external else READS

@@ -10,11 +10,13 @@ from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import DEPLOYMENT, ENVOY_GATEWAY, SECRET
 from egops.pki import (
     Deadline,
+    answers_location,
     control_plane_pairs,
     control_plane_secrets,
     deadline,
     is_managed,
     pair,
+    shown_leaf,
 )
 from egops.proxies import location_of
 from egops.refusals import moment
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from egops.certs import Certificate
-    from egops.snapshot import Proxy, Resource, Snapshot
+    from egops.snapshot import Answers, Proxy, Resource, Snapshot
 
 LIMITS = Deadline(timedelta(days=90), timedelta(0))
 NOTED = timedelta(days=180)  # nothing renews it: `egops certs check` tells so early
@@ -40,7 +42,7 @@ USERS = {
     code="EGD-407",
     severity=Severity.ERROR,
     optional=(SECRET, DEPLOYMENT, ENVOY_GATEWAY),
-    optional_probes=(Probe.CERTS,),
+    optional_probes=(Probe.CERTS, Probe.TLS, Probe.RATE_LIMIT_TLS),
     since="0.1",
     ok="no control plane certificate ends soon",
 )
@@ -64,12 +66,19 @@ def control_plane_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
     if found:
         return
     asked = [proxy for proxy in snapshot.proxies if control_plane_pairs(proxy)]
-    if not asked:
+    serving = [
+        (answers, leaf)
+        for answers in (*snapshot.control_planes, *snapshot.rate_limit_servers)
+        if (leaf := _first_to_end(answers)) is not None
+    ]
+    if not asked and not serving:
         raise CannotJudge(
             "neither the control plane's Secrets nor certificates of proxies were read"
         )
     for proxy in asked:
         yield from _of_proxy(proxy, snapshot)
+    for answers, leaf in serving:
+        yield from _of_server(answers, leaf, snapshot)
 
 
 def _of_secret(secret: Resource, snapshot: Snapshot) -> Iterator[Problem]:
@@ -173,3 +182,26 @@ def _of_proxy(proxy: Proxy, snapshot: Snapshot) -> Iterator[Problem]:
                 if left <= max(limits.fail, timedelta(0))
                 else Severity.WARNING,
             )
+
+
+def _first_to_end(answers: Answers) -> Certificate | None:
+    """Return the certificate that a pod served and that ends first; None if it served none."""
+    leaves = [leaf for each in answers.handshakes if (leaf := shown_leaf(each)) is not None]
+    return min(leaves, key=lambda leaf: leaf.not_after, default=None)
+
+
+def _of_server(answers: Answers, leaf: Certificate, snapshot: Snapshot) -> Iterator[Problem]:
+    """Yield the problem of a pod whose certificate ends: all there is without the Secrets."""
+    limits = deadline(leaf.not_before, leaf.not_after, snapshot, LIMITS)
+    left = leaf.remaining(snapshot.taken_at)
+    if left > limits.warn:
+        return
+    over = left <= timedelta(0)
+    yield Problem(
+        answers_location(answers),
+        f"the certificate it serves {'ended' if over else 'ends'} {days(left)}",
+        impact="nobody can connect to it" + ("" if over else " from then on"),
+        evidence=(str(leaf),),
+        remedy=("egops certs rotate",),
+        severity=Severity.ERROR if left <= max(limits.fail, timedelta(0)) else Severity.WARNING,
+    )

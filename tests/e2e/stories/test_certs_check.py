@@ -29,6 +29,8 @@ def checked(story: Story, code: str, where: str, within: float = 30) -> dict[str
         everything = [*run.findings, *run.report.get("folded", [])]
         found = [f for f in everything if (f["code"], place(f)) == (code, where)]
         if found:
+            story.record.codes = " ".join(filter(None, (story.record.codes, code)))
+            story.record.where = " ".join(filter(None, (story.record.where, where)))
             story.note(f"{found[0]['severity']} {code} {where}: {found[0]['message']}")
             assert run.exit_code == (1 if _is_loud(run) else 0), run.told()
             assert not run.report["crashed"], run.told()
