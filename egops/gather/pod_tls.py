@@ -73,7 +73,12 @@ def handshaker(
         assert draft.pod is not None
         try:
             pair = pairs.of(draft.pod.namespace)
-            found = [_shake(api, draft, port, pair) for port in ports]
+            found: list[Handshake] = []
+            for port in ports:
+                if found and found[-1].outcome in (TIMEOUT, NOT_ASKED):  # the process is stopped
+                    found.append(Handshake(port, NOT_ASKED, "another port did not answer"))
+                else:
+                    found.append(_shake(api, draft, port, pair))
         except StatusError as exc:  # not allowed, or the pod is gone: the same for every port
             draft.fail([probe], exc.message)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -16,7 +17,7 @@ from egops.gather import Wanted, gather
 from egops.gather.api import ahead
 from egops.gather.bundle import pack, unpack
 from egops.gather.pod_tls import MOST
-from egops.handshakes import ACCEPTED, CLOSED, NOT_TLS, REFUSED
+from egops.handshakes import ACCEPTED, CLOSED, NOT_ASKED, NOT_TLS, REFUSED, TIMEOUT
 from egops.snapshot import Probe, Proxy, Snapshot
 from tests.gather.api_server import ApiServer, Request, api_server, named, serving
 from tests.gather.pod_server import forward_to
@@ -108,6 +109,20 @@ def test_forbidden_port_forward_is_a_reason(tmp_path: Path) -> None:
     reason = f'forbidden: create pods/portforward in namespace {SYSTEM} for user "ci"'
     assert snapshot.control_planes[0].failures == {Probe.TLS: reason}
     assert snapshot.rate_limit_servers[0].handshakes[0].outcome == CLOSED
+
+
+def test_stopped_process_is_waited_for_once(tmp_path: Path) -> None:
+    release = threading.Event()
+    began = time.monotonic()
+    with api_server() as api, listening(lambda _: release.wait(10)) as port:
+        everywhere = dict.fromkeys((18000, 18001, 18002, 9443, 8081), port)
+        snapshot = met(api, tmp_path, everywhere, request_timeout=0.7)
+        release.set()
+
+    assert [one.outcome for one in snapshot.control_planes[0].handshakes] == [
+        TIMEOUT, NOT_ASKED, NOT_ASKED, NOT_ASKED,
+    ]  # fmt: skip
+    assert time.monotonic() - began < 5
 
 
 def test_handshakes_are_kept_in_a_bundle(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from egops.finding import Problem, Severity
+from egops.finding import Problem, Severity, Unjudged
 from egops.gatewayapi import OURS
 from egops.handshakes import REFUSED
 from egops.pki import OWN_LINKS
@@ -24,7 +24,6 @@ from egops.snapshot import Probe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from egops.finding import Unjudged
     from egops.proxies import Fleet, Rise
     from egops.snapshot import ControlPlane, Snapshot
 
@@ -59,6 +58,8 @@ def control_plane_peer_rejected(snapshot: Snapshot) -> Iterator[Problem | Unjudg
     """
     for pod in snapshot.control_planes:
         yield from _refusing(pod)
+        if reason := _unasked(pod):
+            yield Unjudged(f"{pod.name}: {reason}")
     for fleet in fleets(snapshot.proxies):
         groups: dict[str, list[Rise]] = {}
         for proxy in fleet.proxies:
@@ -70,6 +71,16 @@ def control_plane_peer_rejected(snapshot: Snapshot) -> Iterator[Problem | Unjudg
             yield _problem(fleet, cluster, seen, snapshot)
     if snapshot.proxies:
         yield from without_window(snapshot)
+
+
+def _unasked(pod: ControlPlane) -> str:
+    """Return why nothing is known of whom a pod accepts, or an empty string."""
+    if reason := pod.failures.get(Probe.TLS):
+        return reason
+    met = [handshake for handshake in pod.handshakes if handshake.is_up]
+    if met and not any(handshake.has_shown_certificate for handshake in met):
+        return "it was asked without the proxies' certificate: Secret envoy was not read"
+    return ""
 
 
 def _refusing(pod: ControlPlane) -> Iterator[Problem]:

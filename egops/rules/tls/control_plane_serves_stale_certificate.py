@@ -59,6 +59,10 @@ def control_plane_serves_stale_certificate(snapshot: Snapshot) -> Iterator[Probl
             continue
         judged = True
         yield from _judge(pod, secret, snapshot)
+        for handshake in pod.handshakes:
+            if handshake.port == 18000 and not handshake.is_up:
+                reason = handshake.reason or handshake.outcome
+                yield Unjudged(f"{pod.name} port 18000: {reason}")
     if not judged and not snapshot.control_planes:
         raise CannotJudge("no Envoy Gateway pod was asked")
 

@@ -52,6 +52,9 @@ def rate_limit_serves_stale_certificate(snapshot: Snapshot) -> Iterator[Problem 
             continue
         for handshake in server.handshakes:
             shown = shown_leaf(handshake)
+            if shown is None:
+                reason = handshake.reason or handshake.outcome
+                yield Unjudged(f"{server.name} port {handshake.port}: {reason}")
             if shown is not None and shown.fingerprint != leaf.fingerprint:
                 yield _problem(server, secret, shown, snapshot)
 
