@@ -10,6 +10,7 @@ from egops.upgrade.backends import KINDS as BACKEND_KINDS
 from egops.upgrade.backends import Fault as BackendFault
 from egops.upgrade.backends import policy_fault
 from egops.upgrade.clienttraffic import Fault, missing
+from egops.upgrade.settings import value_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,19 +46,9 @@ def broken_references(world: World, policy: Resource) -> Iterator[Fault]:
             yield from _object(world, policy, ("lua", index, "valueRef"), CONFIG_MAP, "")
 
 
-def _at(policy: Resource, path: Path) -> object:
-    place: object = policy.spec
-    for part in path:
-        if isinstance(part, int):
-            place = place[part] if isinstance(place, list) and part < len(place) else None
-        else:
-            place = section(place).get(part)
-    return place
-
-
 def _object(world: World, policy: Resource, path: Path, kind: Kind, key: str) -> Iterator[Fault]:
     """Yield why a Secret or ConfigMap that a policy names can't be used; no name, no fault."""
-    ref = _at(policy, path)
+    ref = value_at(policy, ("spec", *path))
     name = text(ref, "name")
     namespace = text(ref, "namespace") or policy.namespace
     if not name or namespace != policy.namespace:
@@ -75,7 +66,7 @@ def _object(world: World, policy: Resource, path: Path, kind: Kind, key: str) ->
 
 
 def _backends(world: World, policy: Resource, path: Path) -> Iterator[Fault]:
-    holder = section(_at(policy, path))
+    holder = section(value_at(policy, ("spec", *path)))
     found = [((*path, "backendRefs", index), body) for index, body in items(holder, "backendRefs")]
     if section(holder, "backendRef"):
         found.append(((*path, "backendRef"), section(holder, "backendRef")))

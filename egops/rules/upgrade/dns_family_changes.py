@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import BACKEND, SERVICE, backend_refs
 from egops.rules import rule
-from egops.snapshot import entries, items, section, text
+from egops.snapshot import entries, text
 from egops.upgrade.change import change, upgrade_of
+from egops.upgrade.dnsfamily import prefers_ipv4
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES, World, world
 
@@ -40,27 +41,8 @@ def dns_family_changes(snapshot: Snapshot) -> Iterator[Problem]:
     """
     joined = world(snapshot)
     if upgrade_of(snapshot).from_version < (1, 2, 2):
-        yield from _names(snapshot)
+        yield from prefers_ipv4(snapshot)
     yield from _families(joined)
-
-
-def _names(snapshot: Snapshot) -> Iterator[Problem]:
-    for backend in snapshot.all(BACKEND):
-        names = [
-            text(endpoint, "fqdn", "hostname")
-            for _, endpoint in items(backend.spec, "endpoints")
-            if section(endpoint, "fqdn")
-        ]
-        if names:
-            yield change(
-                snapshot,
-                backend.at("spec", "endpoints"),
-                f"{', '.join(names)} may be resolved to IPv6 where there is no IPv4 address",
-                today="V4_ONLY: IPv6 addresses are not asked for",
-                after="V4_PREFERRED: IPv6 is taken where IPv4 gives nothing",
-                verify="the addresses in /clusters",
-                possible="certain if the name has no IPv4 address",
-            )
 
 
 def _families(joined: World) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ UPGRADE_MODULES: tuple[str, ...] = (
     "upgrade.pod_labels_frozen",
     "upgrade.ratelimit_image_master",
     "upgrade.stream_alpn_off",
+    "upgrade.addresses_change_family",
     "upgrade.listener_ports_vanish",
     "upgrade.empty_alpn_list",
     "upgrade.passive_health_check_lost",

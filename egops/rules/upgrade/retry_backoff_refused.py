@@ -18,6 +18,7 @@ from egops.upgrade.backends import KINDS, serves
 from egops.upgrade.change import change, patch, upgrade_of
 from egops.upgrade.quantity import seconds
 from egops.upgrade.releases import EXT_AUTH, notes_link
+from egops.upgrade.settings import value_at
 from egops.upgrade.world import ROUTES, world
 
 if TYPE_CHECKING:
@@ -84,19 +85,9 @@ def _extension(policy: Resource) -> Iterator[Path]:
         yield ("spec", "extProc", index, "backendSettings", "retry")
 
 
-def _value(resource: Resource, path: Path) -> object:
-    place: object = resource.body
-    for part in path:
-        try:
-            place = place[part]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return place
-
-
 def _judge(snapshot: Snapshot, policy: Resource, path: Path, after: str) -> Iterator[Problem]:
     place = (*path, "perRetry", "backOff")
-    backoff = section(_value(policy, place))
+    backoff = section(value_at(policy, place))
     base, limit = (backoff.get(key) for key in ("baseInterval", "maxInterval"))
     base_time, limit_time = seconds(base), seconds(limit)
     if base_time == 0:
