@@ -17,11 +17,15 @@ from egops.gatewayapi import (
     ENVOY_PROXY,
     GATEWAY,
     GATEWAY_CLASS,
+    GRPC_ROUTE,
     HTTP_ROUTE_FILTER,
     ROUTE_KINDS,
     SECURITY_POLICY,
     SERVICE,
     SERVICE_IMPORT,
+    TCP_ROUTE,
+    TLS_ROUTE,
+    UDP_ROUTE,
     backend_refs,
     mirror_refs,
     per_snapshot,
@@ -48,6 +52,8 @@ _OF_ROUTES = (
     BACKEND_TRAFFIC_POLICY, SECURITY_POLICY, ENVOY_EXTENSION_POLICY, ENVOY_PATCH_POLICY,
 )  # fmt: skip
 _TARGETING = (*_OF_ROUTES, CLIENT_TRAFFIC_POLICY, BACKEND_TLS_POLICY)
+_STREAMS = {kind.name for kind in (TCP_ROUTE, TLS_ROUTE, UDP_ROUTE)}
+_BREAKING = ("EGU-1305", "EGU-1309")  # without the listener there are no routes
 _EVERYTHING = (ENVOY_PROXY, GATEWAY_CLASS, ENVOY_GATEWAY)
 
 
@@ -60,6 +66,7 @@ class Claim(NamedTuple):
     code: str
     sections: tuple[str, ...]
     path: re.Pattern[str]
+    alone: bool = True  # whether no rule about the object itself may account for it, too
 
     def covers(self, effect: Effect) -> bool:
         """Return whether the effect is one of those."""
@@ -73,15 +80,15 @@ class Claim(NamedTuple):
 _CHAINS = ("listener", "filter chain")
 
 
-def _claim(code: str, sections: tuple[str, ...], path: str) -> Claim:
-    return Claim(code, sections, re.compile(path))
+def _claim(code: str, sections: tuple[str, ...], path: str, *, alone: bool = True) -> Claim:
+    return Claim(code, sections, re.compile(path), alone)
 
 
 CLAIMS = (
     _claim("EGU-1303", ("cluster",), r"^outlier_detection"),
     _claim("EGU-1327", _CHAINS, r"(^|\.)access_log\b.*log_format"),
     _claim("EGU-1402", _CHAINS, r"(^|\.)access_log\b.*log_format"),
-    _claim("EGU-1322", ("cluster",), r"^dns_lookup_family"),
+    _claim("EGU-1322", ("cluster",), r"^dns_lookup_family", alone=False),
     _claim("EGU-1301", ("workload",), r"\.ports\b"),
     _claim("EGU-1334", ("workload",), r"\.image$"),
     _claim("EGU-1330", ("controller",), r"\.image$"),
@@ -94,8 +101,6 @@ TOPICS = {
     code: re.compile(pattern)
     for code, pattern in {
         "EGU-1302": r"alpn",
-        "EGU-1305": r"filters|transport_socket",
-        "EGU-1309": r"use_remote_address|xff_num_trusted_hops|original_ip_detection",
         "EGU-1310": r"use_remote_address|xff_num_trusted_hops|original_ip_detection",
     }.items()
 }
@@ -105,17 +110,20 @@ class Reach(NamedTuple):
     """What a finding is about.
 
     `rules` are rules of routes, `objects` are meant as a whole, `gateways` serve the routes: a
-    filter that a route's policy needs stands in the filter chain of its Gateway.
+    filter that a route's policy needs stands in the filter chain of its Gateway. `listeners` are
+    Gateways whose listeners are meant: a TCPRoute has one of its own.
     """
 
     objects: frozenset[ObjectName]
     rules: frozenset[tuple[ObjectName, int]] = frozenset()
     gateways: frozenset[ObjectName] = frozenset()
+    listeners: frozenset[ObjectName] = frozenset()
 
     @property
     def names(self) -> frozenset[ObjectName]:
         """Return all objects that an effect on which may be meant."""
-        return self.objects | self.gateways | {owner for owner, _ in self.rules}
+        wider = self.gateways | self.listeners
+        return self.objects | wider | {owner for owner, _ in self.rules}
 
     def holds(self, effect: Effect) -> bool:
         """Return whether an effect is on one of them."""
@@ -123,6 +131,8 @@ class Reach(NamedTuple):
         if owner is None:
             return False
         if owner in self.objects:
+            return True
+        if owner in self.listeners and effect.part.section in _CHAINS:
             return True
         if owner in self.gateways:
             return effect.part.section == "filter chain" and "http_filters[" in effect.path
@@ -143,7 +153,7 @@ def explains(finding: Finding, reach: Reach, effect: Effect) -> bool:
             return True
         # a patch that no longer applies shows where it was applied
         return finding.at.ref.kind == ENVOY_PATCH_POLICY and reach.holds(effect)
-    if any(claim.covers(effect) for claim in CLAIMS) or _is_general(finding):
+    if _is_general(finding) or any(claim.alone and claim.covers(effect) for claim in CLAIMS):
         return False
     if effect.part.section in WORKLOADS:  # every upgrade changes them: only a claim tells whose
         return False
@@ -162,22 +172,26 @@ def _is_general(finding: Finding) -> bool:
 
 def reach(snapshot: Snapshot, finding: Finding) -> Reach:
     """Return what a finding is about, by the objects of the snapshot it was made of."""
-    ref = finding.at.ref
-    resource = snapshot.get(ref)
-    rule = _rule(finding)
-    if ref.kind in ROUTE_KINDS and rule is not None:
-        return Reach(frozenset(), frozenset({(name_of(ref), rule)}))
+    ref, rule = finding.at.ref, _rule(finding)
     related = {other.ref for other in finding.problem.related}
     found = {name_of(ref), *map(name_of, related)}
-    if resource is not None:
-        found |= set(_around(snapshot, resource))
-    for other in related:
-        if other.kind not in (GATEWAY, *_EVERYTHING) and (known := snapshot.get(other)):
-            found |= set(_around(snapshot, known))
+    rules: frozenset[tuple[ObjectName, int]] = frozenset()
+    if ref.kind in ROUTE_KINDS and rule is not None:
+        found, rules = set(), frozenset({(name_of(ref), rule)})
+    for one in (ref, *related):
+        known = snapshot.get(one)
+        if known is not None and (one == ref or one.kind not in (GATEWAY, *_EVERYTHING)):
+            found |= set(_around(snapshot, known, finding))
     objects = frozenset(found)
-    if ref.kind not in (*_OF_ROUTES, HTTP_ROUTE_FILTER):
-        return Reach(objects)
-    return Reach(objects, frozenset(), _gateways_of(snapshot, objects) - objects)
+    routes = objects | {owner for owner, _ in rules}
+    serving = _gateways_of(snapshot, routes) - objects
+    streams = frozenset(name for name in routes if name.kind in _STREAMS)
+    return Reach(
+        objects,
+        rules,
+        serving if ref.kind in (*_OF_ROUTES, HTTP_ROUTE_FILTER, GRPC_ROUTE) else frozenset(),
+        _gateways_of(snapshot, streams) - objects,
+    )
 
 
 def _gateways_of(snapshot: Snapshot, routes: frozenset[ObjectName]) -> frozenset[ObjectName]:
@@ -203,13 +217,17 @@ def _rule(finding: Finding) -> int | None:
     return None
 
 
-def _around(snapshot: Snapshot, resource: Resource) -> Iterator[ObjectName]:
+def _around(snapshot: Snapshot, resource: Resource, finding: Finding) -> Iterator[ObjectName]:
     """Yield the objects that an object changes the configuration of."""
     kind = resource.kind
     if kind in _TARGETING:
         for target, _ in targets(resource, snapshot):
             yield name_of(target.ref)
-            if target.kind == GATEWAY and kind in _OF_ROUTES:
+            # a policy that breaks a listener takes its routes along
+            breaks = finding.code in _BREAKING or (
+                kind == CLIENT_TRAFFIC_POLICY and finding.severity == Severity.ERROR
+            )
+            if target.kind == GATEWAY and (kind in _OF_ROUTES or breaks):
                 yield from _routes_of(snapshot, (target,))
             elif target.kind in (SERVICE, BACKEND, SERVICE_IMPORT):
                 yield from _users(snapshot, target.ref)

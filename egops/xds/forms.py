@@ -37,7 +37,7 @@ def canonical(value: Any, names: Names) -> Any:
     value = {_RENAMED.get(k, k): entry for k, entry in value.items() if k not in _LABELS}
     for form in _FORMS:
         value = form(value)
-    value = _requirements(value, names.requirements)
+    value = _tls(_requirements(value, names.requirements), names.resources)
     return {key: canonical(entry, names) for key, entry in value.items()}
 
 
@@ -256,11 +256,16 @@ def _body(value: Json) -> Json:
     return {**value, "direct_response": {**_without(answer, "body"), "body_format": form}}
 
 
-def _tls(value: Json) -> Json:
+def is_system_ca(secret: Any) -> bool:
+    """Return whether a secret is nothing but the file of the system's CA."""
+    return bool(_mapping(secret, "validation_context", "trusted_ca").get("filename"))
+
+
+def _tls(value: Json, resources: Mapping[str, str]) -> Json:
     """Write the system's CA one way: as an inline file or a secret it is the same to Envoy."""
     combined = _mapping(value, "combined_validation_context")
     name = str(_mapping(combined, "validation_context_sds_secret_config").get("name", ""))
-    if name == "system_ca_certificates" or name.endswith("/system-ca"):
+    if name == "system_ca_certificates" or resources.get(name) == SYSTEM_CA:
         default = _mapping(combined, "default_validation_context")
         sans = default.get("match_typed_subject_alt_names")
         rest = _without(value, "combined_validation_context")
@@ -288,6 +293,6 @@ def _log(value: Json) -> Json:
 
 
 _FORMS = (
-    _unused, _load_balancing, _dns, _header_match, _body, _tls, _rate_limits, _per_filter,
+    _unused, _load_balancing, _dns, _header_match, _body, _rate_limits, _per_filter,
     _filter_list, _log,
 )  # fmt: skip

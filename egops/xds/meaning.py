@@ -24,7 +24,7 @@ from egops.xds.config_dump import (
     lenient,
     plain,
 )
-from egops.xds.forms import Names, canonical, requirements_of
+from egops.xds.forms import SYSTEM_CA, Names, canonical, is_system_ca, requirements_of
 from egops.xds.overlap import may_both_match
 from egops.xds.owners import Conflict, GatewayListener, Own, Owner, Source
 from egops.xds.redact import redact
@@ -210,6 +210,8 @@ class _Meaning:
         self.stands_for = {name: self._cluster_name(name) for name in clusters}
         listeners = [plain(raw) for raw in found["listener"].values()]
         self.names = Names(self.stands_for, dict(requirements_of(listeners)))
+        system = [name for (name,), raw in found["secret"].items() if is_system_ca(plain(raw))]
+        self.stands_for.update(dict.fromkeys(system, SYSTEM_CA))
         self.tables: dict[str, list[str]] = {}  # route configuration -> where it serves
         for (name,), raw in found["listener"].items():
             if name not in static and not name.endswith(" (rejected)"):
@@ -219,7 +221,8 @@ class _Meaning:
         self._routes(found["route"], found["virtual host"], tables)
         self._clusters(clusters, {k[0]: raw for k, raw in found["endpoints"].items()})
         for (name,) in found["secret"]:
-            self._secret(name)
+            if name not in system:
+                self._secret(name)
 
     def _put(self, key: Key, part: Part) -> None:
         """Add a part; a second one of that key is numbered."""
