@@ -102,6 +102,7 @@ SECURITY_POLICY = Kind("SecurityPolicy", EG, "securitypolicies", ("v1alpha1",))
 # the configuration file inside a config map: gather parses it into an object of its own
 ENVOY_GATEWAY = Kind("EnvoyGateway", EG, "envoygateways", ("v1alpha1",))
 # others' objects that explain ours
+CILIUM_POLICY = Kind("CiliumNetworkPolicy", "cilium.io", "ciliumnetworkpolicies", ("v2",))
 CERTIFICATE = Kind("Certificate", "cert-manager.io", "certificates", ("v1",))
 SERVICE_MONITOR = Kind("ServiceMonitor", "monitoring.coreos.com", "servicemonitors", ("v1",))
 POD_MONITOR = Kind("PodMonitor", "monitoring.coreos.com", "podmonitors", ("v1",))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from egops.finding import Problem, Severity
 from egops.gatewayapi import (
+    CILIUM_POLICY,
+    CONFIG_MAP,
     ENVOY_PROXY,
     NETWORK_POLICY,
     POD_MONITOR,
@@ -17,6 +19,7 @@ from egops.gatewayapi import (
 from egops.rules import rule
 from egops.snapshot import Path, Resource, items, section, text
 from egops.upgrade.change import change, upgrade_of
+from egops.upgrade.fleetlabels import is_of_proxies
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import CORE, world
 
@@ -26,21 +29,25 @@ if TYPE_CHECKING:
     from egops.snapshot import Snapshot
 
 NAMED = re.compile(r"(http|https|tls|tcp|udp)-\d+$")
-LABELS = {
-    "app.kubernetes.io/name": "envoy",
-    "app.kubernetes.io/component": "proxy",
-    "app.kubernetes.io/managed-by": "envoy-gateway",
-}
-OWNING = "gateway.envoyproxy.io/owning-"
 TODAY = "the proxies' container has a named port for each listener (http-80, https-443)"
 AFTER = "only the port metrics (19001) is left: the name resolves to nothing"
+BY_PORT = re.compile(r"__meta_kubernetes_pod_container_port_(name|number)")
 NUMBER = "use the port number: the listener's port, plus 10000 below 1024"
 
 
 @rule(
     code="EGU-1301",
     severity=Severity.ERROR,
-    optional=(*CORE, POD_MONITOR, SERVICE_MONITOR, SERVICE, NETWORK_POLICY, ENVOY_PROXY),
+    optional=(
+        *CORE,
+        POD_MONITOR,
+        SERVICE_MONITOR,
+        SERVICE,
+        NETWORK_POLICY,
+        CILIUM_POLICY,
+        CONFIG_MAP,
+        ENVOY_PROXY,
+    ),
     since="0.1",
     changed_in=(1, 3, 0),
     link=notes_link((1, 3, 0)),
@@ -61,23 +68,11 @@ def listener_ports_vanish(snapshot: Snapshot) -> Iterator[Problem]:
     yield from _monitors(snapshot)
     yield from _services(snapshot)
     yield from _network_policies(snapshot)
+    yield from _cilium_policies(snapshot)
+    yield from _discovery(snapshot)
     for proxy in snapshot.all(ENVOY_PROXY):
         yield from _patches(snapshot, proxy)
     yield from _everyone(snapshot)
-
-
-def is_of_proxies(selector: Mapping[str, Any]) -> bool:
-    """Return whether a label selector can match pods of a fleet, and is meant for them."""
-    labels = selector.get("matchLabels", selector) if "matchLabels" in selector else selector
-    if not isinstance(labels, dict) or not labels:
-        return False
-    for key, value in labels.items():
-        if key in LABELS:
-            if value != LABELS[key]:
-                return False
-        elif not str(key).startswith(OWNING):
-            return False
-    return True
 
 
 def _named(snapshot: Snapshot, resource: Resource, path: Path, port: str, bad: Severity) -> Problem:
@@ -134,6 +129,37 @@ def _network_policies(snapshot: Snapshot) -> Iterator[Problem]:
                 if named:
                     path = ("spec", "ingress", number, "ports", index, "port")
                     yield _named(snapshot, policy, path, name, Severity.ERROR)
+
+
+def _cilium_policies(snapshot: Snapshot) -> Iterator[Problem]:
+    for policy in snapshot.all(CILIUM_POLICY):
+        if not is_of_proxies(section(policy.spec, "endpointSelector")):
+            continue
+        for number, ingress in items(policy.spec, "ingress"):
+            for place, block in items(ingress, "toPorts"):
+                for index, port in items(block, "ports"):
+                    name = text(port, "port")
+                    if NAMED.match(name):
+                        path: Path = ("spec", "ingress", number, "toPorts", place, "ports", index)
+                        yield _named(snapshot, policy, (*path, "port"), name, Severity.ERROR)
+
+
+def _discovery(snapshot: Snapshot) -> Iterator[Problem]:
+    """Yield scrape configurations that keep or drop pods by their container ports."""
+    for config in snapshot.all(CONFIG_MAP):
+        for key, value in section(config.body, "data").items():
+            if isinstance(value, str) and BY_PORT.search(value):
+                yield change(
+                    snapshot,
+                    config.at("data", key),
+                    "pods are discovered by their container ports, of which the proxies have one",
+                    today=TODAY,
+                    after="the proxies have the port metrics (19001) alone",
+                    keep=("keep pods by label or annotation, or by the port metrics",),
+                    verify="the targets of the job are up in Prometheus",
+                    severity=Severity.INFO,
+                    possible="certain if the job is meant for listener ports of the proxies",
+                )
 
 
 def _patches(snapshot: Snapshot, proxy: Resource) -> Iterator[Problem]:
