@@ -151,10 +151,7 @@ class Joiner:
         """Return the most specific policies of a kind: rule, then route, listener, Gateway."""
         if any(policy.kind == kind.name for policy in row.policies):
             return []  # Envoy says it itself, merged ones included
-        attached = policies_on(self.snapshot, kind).get(route.ref, [])
-        on_rule = [policy for policy, name in attached if name and name == rule_name]
-        on_route = [policy for policy, name in attached if not name]
-        return (_oldest(on_rule) or _oldest(on_route)) or self._of_gateway(kind, row)
+        return acting_on(route, rule_name, kind, self.snapshot) or self._of_gateway(kind, row)
 
     def _of_gateway(self, kind: Kind, row: RouteRow) -> list[Resource]:
         gateway = row.gateway
@@ -173,10 +170,7 @@ class Joiner:
                 ),
                 owner,
             )
-        attached = policies_on(self.snapshot, kind).get(owner.ref, []) if owner else []
-        on_listener = [policy for policy, name in attached if name and name == gateway.listener]
-        on_gateway = [policy for policy, name in attached if not name]
-        return _oldest(on_listener) or _oldest(on_gateway)
+        return acting_on(owner, gateway.listener, kind, self.snapshot) if owner else []
 
     def _explained(self, action: Action, rule: Entry) -> Action:
         """Return the action with the reason of an answer by Envoy Gateway itself."""
@@ -256,6 +250,16 @@ def _renamed(rule: Entry, source: Source) -> str | object:
         now = f"named {name}" if name else "without a name"
         return f"rule {source.rule} is {now} now, Envoy has it as {source.section_name}"
     return UNSET
+
+
+def acting_on(target: Resource, part: str, kind: Kind, snapshot: Snapshot) -> list[Resource]:
+    """Return the policy of a kind that wins on a part (rule, listener) of a target, else on all.
+
+    One or none: of several on the same target the oldest wins.
+    """
+    attached = policies_on(snapshot, kind).get(target.ref, [])
+    on_part = [policy for policy, name in attached if name and name == part]
+    return _oldest(on_part) or _oldest([policy for policy, name in attached if not name])
 
 
 def _oldest(policies: list[Resource]) -> list[Resource]:

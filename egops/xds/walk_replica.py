@@ -31,7 +31,8 @@ _MANAGER_FIELDS = (
     "strip_trailing_host_dot", "use_remote_address", "skip_xff_append", "xff_num_trusted_hops",
     "preserve_external_request_id", "generate_request_id", "forward_client_cert_details",
     "internal_address_config", "scheme_header_transformation", "early_header_mutation_extensions",
-    "upgrade_configs", "add_user_agent",
+    "upgrade_configs", "add_user_agent", "append_x_forwarded_port", "via", "proxy_100_continue",
+    "original_ip_detection_extensions",
 )  # fmt: skip
 _ACTION_FIELDS = (
     "prefix_rewrite", "regex_rewrite", "path_rewrite_policy", "host_rewrite_literal",
@@ -55,7 +56,7 @@ def replica(
         certificate: chain and key as PEM, for listeners that terminate TLS.
     """
     entry = _raw_listener(walker.config, listener)
-    clusters = walker.clusters or frozenset()
+    clusters = walker.clusters if walker.clusters is not None else _Every()
     chains = [_chain(walker, chain, port, clusters, certificate) for chain in _chains(entry)]
     last = entry.get("default_filter_chain")
     made: dict[str, Any] = {
@@ -75,6 +76,13 @@ def replica(
         "static_resources": {"listeners": [made, _echo(pipe)], "clusters": [_echo_cluster(pipe)]},
         **({"layered_runtime": runtime} if walker.how.runtime else {}),
     }
+
+
+class _Every(frozenset[str]):
+    """The clusters of a dump that does not tell them: any may be there."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
 def _raw_listener(config: ConfigDump, name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from egops.cli.options import output_option, source_options
+from egops.cli.routes.options import release_option
 from egops.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ PROTOCOLS = ("http/1.1", "http/1.0", "h2", "h3", "grpc")
 @click.option("--prove", is_flag=True, help="Send the request to a local Envoy with these tables, and compare.")  # fmt: skip  # noqa: E501
 @click.option("--send", is_flag=True, help="Send the request to the proxy itself, and compare.")
 @click.option("--brief", is_flag=True, help="Leave out steps and near misses.")
+@release_option
 @click.option("--near", type=click.IntRange(0), default=20, show_default=True, help="Show at most so many near misses.")  # fmt: skip  # noqa: E501
 @click.option("--proxy", metavar="NAME", default="", help="Only this proxy: NAMESPACE/POD, a fleet, or a glob.")  # fmt: skip  # noqa: E501
 @output_option("text", "json", "jsonl")
@@ -50,6 +52,7 @@ def explain(  # noqa: PLR0917 - options as they come
     words: tuple[str, ...],
     output: str,
     proxy: str,
+    release: str,
     batch: str | None,
     log: str | None,
     har: str | None,
@@ -62,6 +65,7 @@ def explain(  # noqa: PLR0917 - options as they come
     egops routes explain GET http://10.0.0.1/ -H 'Host: shop.example.com' --config-dump dump.json
     egops routes explain --requests requests.jsonl --brief -o jsonl
     egops routes explain --from-access-log access.log
+    egops routes explain https://shop.example.com/cart -f manifests/ --release 1.3.0
     """
     from egops.cli.routes.batch import answer_all, answer_log
     from egops.cli.routes.inputs import read_har, read_lines
@@ -77,7 +81,7 @@ def explain(  # noqa: PLR0917 - options as they come
     if many and (options["prove"] or options["send"]):
         raise InputError("--prove and --send take one request at a time")
     request = None if many else request_of(words, options)
-    judges = Judges(source, proxy)
+    judges = Judges(source, proxy, release)
     limits = {"brief": options["brief"], "near": options["near"]}
     if log:
         answer_log(judges, log, output)

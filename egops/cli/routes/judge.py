@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from egops.gather import SourceOptions
+    from egops.routetables import Translation
     from egops.snapshot import Kind, Proxy, Snapshot
     from egops.xds.match_request import Request
     from egops.xds.owners import Source
@@ -25,12 +26,43 @@ if TYPE_CHECKING:
 
 @dataclass
 class Bench:
-    """One distinct configuration and the proxies that have it."""
+    """One distinct configuration and the proxies that have it.
+
+    Of manifests there is no proxy but a Gateway; `translations` are what releases of Envoy Gateway
+    make of it, the newest first.
+    """
 
     names: tuple[str, ...]
-    proxy: Proxy
+    proxy: Proxy | None
     walker: Walker
     story: Story
+    translations: tuple[tuple[Translation, Walker], ...] = ()
+
+    @property
+    def fleet(self) -> str:
+        """Return whose proxies have it."""
+        return self.proxy.fleet if self.proxy is not None else self.names[0]
+
+    def judge(self, request: Request) -> Verdict:
+        """Return what becomes of a request; unknown where releases differ about it.
+
+        Raises:
+            InputError: it names a listener or a port that is not there.
+        """
+        if not self.translations:
+            return self.walker.judge(request)
+        verdicts = [
+            (made.generation.name, made.judged(walker.judge(request)))
+            for made, walker in self.translations
+        ]
+        newest, verdict = verdicts[0]
+        for older, other in verdicts[1:]:
+            if _outcome(other) != _outcome(verdict):
+                told = f"{older} on: {_short(other)}; {newest} on: {_short(verdict)}"
+                verdict.outcome, verdict.status, verdict.location = "unknown", None, None
+                verdict.reason = f"releases of Envoy Gateway differ ({told})"
+                break
+        return verdict
 
 
 @dataclass
@@ -60,32 +92,28 @@ class Answered:
 class Judges:
     """All Envoys that could be read, one for each distinct configuration."""
 
-    def __init__(self, source: SourceOptions, proxy: str = "") -> None:
-        """Read the dumps.
+    def __init__(self, source: SourceOptions, proxy: str = "", release: str = "") -> None:
+        """Read the dumps; with manifests alone, make what Envoy Gateway would make of them.
 
         Raises:
             EgopsError: none could be read, or none has a listener.
         """
         from egops.gatewayapi import ROUTE_KINDS
-        from egops.gather import is_bundle
         from egops.xds.walk import Walker
         from egops.xds.walk_story import Story
 
-        dumps = source.config_dumps or source.admin or any(map(is_bundle, source.files))
-        if source.files and not dumps:
-            raise InputError(
-                "manifests alone do not tell what Envoy does with a request",
-                hint="name an Envoy: --config-dump FILE, --admin URL or a cluster",
-            )
         self.source = source
         self.snapshot: Snapshot
+        self.benches: list[Bench] = []
+        if is_offline(source):
+            self._translate(release)
+            return
         kinds = ROUTE_KINDS if source.files else ()
         self.snapshot, proxies = look(source, (), kinds, proxy=proxy)
         groups: dict[bytes, list[Proxy]] = {}
         for found in proxies:
             key = _fingerprint(found) if len(proxies) > 1 else b""
             groups.setdefault(key, []).append(found)
-        self.benches: list[Bench] = []
         refused: EgopsError | None = None
         for members in groups.values():
             names = tuple(member.name for member in members)
@@ -103,6 +131,33 @@ class Judges:
                 text = "the dump does not tell Envoy's version"
                 click.echo(f"note: {bench.names[0]}: {text}; judged as the newest", err=True)
         gc.freeze()
+
+    def _translate(self, release: str) -> None:
+        from egops.routetables import generations_of, translate
+        from egops.routetables.reads import READS
+        from egops.xds.walk import Walker
+        from egops.xds.walk_story import Story
+
+        generations = generations_of(release)
+        self.snapshot = quiet_gather(self.source, READS)
+        made = [translate(self.snapshot, generation) for generation in reversed(generations)]
+        for versions in zip(*made, strict=True):
+            distinct: dict[bytes, tuple[Translation, Walker]] = {}
+            for entry in versions:
+                if entry.has_listener:
+                    distinct.setdefault(entry.fingerprint, (entry, Walker(entry.config)))
+            if not distinct:
+                continue
+            pairs = tuple(distinct.values())
+            walker = pairs[0][1]
+            name = f"Gateway {versions[0].name} as the manifests have it"
+            story = Story(walker, self._where)
+            self.benches.append(Bench((name,), None, walker, story, pairs))
+        if not self.benches:
+            raise InputError(
+                "the manifests hold no route for a Gateway with an HTTP listener",
+                hint="name an Envoy: --config-dump FILE, --admin URL or a cluster",
+            )
 
     def _where(self, made_by: Source) -> dict[str, Any]:
         """Return the file and the line where a rule is written, if its object was given."""
@@ -127,7 +182,7 @@ class Judges:
         problem: InputError | None = None
         for bench in self.benches:
             try:
-                found.append((bench, bench.walker.judge(request)))
+                found.append((bench, bench.judge(request)))
             except InputError as exc:
                 problem = exc
         if not found:
@@ -145,15 +200,30 @@ def _differing(
     return [
         (bench, verdict)
         for bench, verdict in found
-        if bench is not best[0]
-        and bench.proxy.fleet == best[0].proxy.fleet
-        and _outcome(verdict) != mine
+        if bench is not best[0] and bench.fleet == best[0].fleet and _outcome(verdict) != mine
     ]
 
 
 def _outcome(verdict: Verdict) -> tuple[Any, ...]:
     route = verdict.route.route.name if verdict.route else None
     return verdict.outcome, route, verdict.status, verdict.location
+
+
+def _short(verdict: Verdict) -> str:
+    words = [verdict.outcome]
+    if verdict.route is not None:
+        words.append(verdict.route.route.name)
+    if verdict.status is not None:
+        words.append(str(verdict.status))
+    return " ".join([*words, verdict.location or ""]).strip()
+
+
+def is_offline(source: SourceOptions) -> bool:
+    """Return whether there are manifests and no Envoy to look at."""
+    from egops.gather import is_bundle
+
+    dumps = source.config_dumps or source.admin or any(map(is_bundle, source.files))
+    return bool(source.files) and not dumps
 
 
 def _fingerprint(proxy: Proxy) -> bytes:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from egops.cli.options import output_option, source_options
+from egops.cli.routes.options import release_option
 from egops.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from egops.cli.routes.judge import Bench
     from egops.gather import SourceOptions
     from egops.xds.config_dump import VirtualHost
     from egops.xds.match_table import Compiled
@@ -72,6 +74,7 @@ class Row:
     show_default=True,
     help="Exit 1 on routes that nobody reaches, also on overlaps, or on nothing.",
 )
+@release_option
 @output_option("text", "json")
 @source_options
 @click.pass_context
@@ -82,6 +85,7 @@ def shadowed(
     *,
     output: str,
     proxy: str,
+    release: str,
     fail_on: str,
     everything: bool,
     dead: bool,
@@ -95,8 +99,7 @@ def shadowed(
     egops routes shadowed
     egops routes shadowed -f manifests/ --fail-on overlap
     """
-    offline = bool(source.files) and not (source.config_dumps or source.admin)
-    found = list(_manifests(source) if offline else _live(source, proxy))
+    found = list(_found(source, proxy, release))
     rows = [
         row for row in found if row.kind in DEAD or (not dead and (everything or _crosses(row)))
     ]
@@ -115,14 +118,14 @@ def _crosses(row: Row) -> bool:
     return any(one[key] != other[key] for key in keys)
 
 
-def _live(source: SourceOptions, proxy: str) -> Iterator[Row]:
+def _found(source: SourceOptions, proxy: str, release: str) -> Iterator[Row]:
     from egops.cli.routes.judge import Judges
     from egops.xds.walk_examples import ordered_spots
 
     rows: dict[tuple[Any, ...], Row] = {}
-    for bench in Judges(source, proxy).benches:
+    for bench in Judges(source, proxy, release).benches:
         for spot in ordered_spots(bench.walker):
-            _collect(rows, spot.host.virtual_host, _shadows(bench.walker, spot), bench.walker, spot)
+            _collect(rows, spot.host.virtual_host, _shadows(bench.walker, spot), bench, spot)
     return iter(rows.values())
 
 
@@ -132,32 +135,12 @@ def _shadows(walker: Walker, spot: Spot) -> Iterable[Shadow]:
     return shadows(spot.host.index.compiled, spot.way.manager, walker.how)
 
 
-def _manifests(source: SourceOptions) -> Iterator[Row]:
-    from egops import gatewayapi as api
-    from egops.cli.routes.judge import quiet_gather
-    from egops.routetables import tables
-    from egops.xds.match_table import Host
-    from egops.xds.match_version import Behaviour
-    from egops.xds.shadow import shadows
-    from egops.xds.walk_manager import GATEWAY_DEFAULTS
-
-    kinds = {*api.ROUTE_KINDS, api.GATEWAY, api.GATEWAY_CLASS, api.NAMESPACE}
-    kinds |= {api.LISTENER_SET, api.X_LISTENER_SET}
-    snapshot = quiet_gather(source, kinds)
-    how = Behaviour()
-    rows: dict[tuple[Any, ...], Row] = {}
-    for _, virtual_host in tables(snapshot):
-        compiled = Host(virtual_host, how).index.compiled
-        _collect(rows, virtual_host, shadows(compiled, GATEWAY_DEFAULTS, how), None, None)
-    return iter(rows.values())
-
-
 def _collect(
     rows: dict[tuple[Any, ...], Row],
     virtual_host: VirtualHost,
     found: Iterable[Shadow],
-    walker: Walker | None,
-    spot: Spot | None,
+    bench: Bench,
+    spot: Spot,
 ) -> None:
     """Add what was found; the same pair in several virtual hosts is one row."""
     from egops.xds.shadow import precedence
@@ -175,7 +158,7 @@ def _collect(
                 _source(winner, virtual_host) if winner else None,
                 shadow.because,
                 precedence(winner, loser) if winner else "",
-                _example(walker, spot, shadow) if len(rows) < MOST_EXAMPLES else None,
+                _example(bench, spot, shadow) if len(rows) < MOST_EXAMPLES else None,
             )
         row.places.append(virtual_host.name)
 
@@ -201,16 +184,16 @@ def _source(route: Compiled, virtual_host: VirtualHost) -> dict[str, Any] | None
     return to_builtins(made_by) if isinstance(made_by, Source) else None
 
 
-def _example(walker: Walker | None, spot: Spot | None, shadow: Shadow) -> dict[str, Any] | None:
+def _example(bench: Bench, spot: Spot, shadow: Shadow) -> dict[str, Any] | None:
     """Return a request that both routes match and the winner gets, verified by walking it."""
     from egops.cli.routes.single import spec_of
     from egops.xds.walk_examples import requests
 
-    if walker is None or spot is None or shadow.winner is None:
+    if shadow.winner is None:
         return None
     pair = [shadow.loser] if shadow.kind in DEAD else [shadow.winner, shadow.loser]
     for request in requests(spot, pair):
-        verdict = walker.judge(request)
+        verdict = bench.walker.judge(request)
         if verdict.seen is None or verdict.route is None or verdict.host is not spot.host:
             continue
         both = shadow.loser.matches(verdict.seen) and shadow.winner.matches(verdict.seen)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from egops.errors import ExitCode
+from egops.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,8 @@ def _prove(answered: Answered) -> dict[str, Any]:
 def _send(judges: Judges, answered: Answered) -> dict[str, Any]:
     from egops.gather.send import send
 
+    if answered.bench.proxy is None:
+        raise InputError("manifests have no proxy to send to", hint="leave out --send, or -f")
     return send(judges.source, answered.bench.proxy, answered.verdict)
 
 
@@ -128,7 +130,7 @@ def headline(result: dict[str, Any]) -> str:
         case "closed":
             return f"connection closed: {result.get('reason', '')}"
         case _:
-            return f"not known offline: {result.get('reason', '')}"
+            return f"not known: {result.get('reason', '')}"
 
 
 def rule_words(source: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from egops.cli.options import output_option, source_options
+from egops.cli.routes.options import release_option
 from egops.errors import AccessError, ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="With --record: replace a file that is there.")
 @click.option("--proxy", metavar="NAME", default="", help="Only this proxy.")
+@release_option
 @output_option("text", "json", "junit")
 @source_options
 @click.pass_context
@@ -37,6 +39,7 @@ def test_(
     file: str,
     output: str,
     proxy: str,
+    release: str,
     *,
     record: bool,
     force: bool,
@@ -47,14 +50,15 @@ def test_(
     egops routes test routes.yaml --record        # what holds now, before an upgrade
     egops routes test routes.yaml                 # whether it still holds
     egops routes test routes.yaml --config-dump new.json -o junit > junit.xml
+    egops routes test routes.yaml -f manifests/ --release 1.3.0   # before anything is applied
     """
     from egops.cli.routes.judge import Judges
 
     if record:
-        _record(Judges(source, proxy), file, force=force)
+        _record(Judges(source, proxy, release), file, force=force)
         return
     cases = _load(file)
-    judges = Judges(source, proxy)
+    judges = Judges(source, proxy, release)
     results = [(case, _problems(judges, case)) for case in cases]
     _show(file, results, output)
     ctx.exit(int(ExitCode.FINDINGS if any(bad for _, bad in results) else ExitCode.OK))
