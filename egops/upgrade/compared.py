@@ -18,7 +18,8 @@ from egops.proxies import location_of
 from egops.snapshot import Location, Probe, Ref, items, section, text
 from egops.upgrade.reach import CLAIMED, CLAIMS, Reach, explains, reach
 from egops.xds.changes import compare
-from egops.xds.meaning import NOTHING, Effect, Part, effects, meaning, rules
+from egops.xds.effects import Effect, effects
+from egops.xds.meaning import NOTHING, Part, meaning, rules
 from egops.xds.names import ObjectName, parse_fleet
 
 if TYPE_CHECKING:

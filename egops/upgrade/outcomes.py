@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from egops.finding import Finding
     from egops.snapshot import Snapshot
     from egops.upgrade.reach import Reach
-    from egops.xds.meaning import Effect
+    from egops.xds.effects import Effect
     from egops.xds.names import ObjectName
 
 # what rules of these codes tell is done by Kubernetes, by the controller's deployment or by Envoy

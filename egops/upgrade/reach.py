@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from egops.finding import Finding
     from egops.snapshot import Ref, Resource, Snapshot
-    from egops.xds.meaning import Effect
+    from egops.xds.effects import Effect
 
 READS = (
     GATEWAY, GATEWAY_CLASS, *ROUTE_KINDS, BACKEND, BACKEND_TLS_POLICY, BACKEND_TRAFFIC_POLICY,

@@ -10,8 +10,9 @@ import pytest
 
 from egops.xds.changes import changes
 from egops.xds.config_dump import ConfigDump
+from egops.xds.effects import Effect, effects
 from egops.xds.forms import Names, canonical
-from egops.xds.meaning import Effect, effects, meaning, rules
+from egops.xds.meaning import meaning, rules
 from tests.xds.dumps import RELEASES, load, parsed, routes, section
 
 

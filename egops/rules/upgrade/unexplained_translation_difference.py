@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from egops.snapshot import Snapshot
-    from egops.xds.meaning import Effect
+    from egops.xds.effects import Effect
 
 MOST_RELATED = 20
 
