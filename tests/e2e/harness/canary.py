@@ -18,7 +18,8 @@ LINKED = ("metered.demo.test", "wasm.demo.test")
 LOADED = "ratelimit_service_config_load_success"
 
 
-def _copy(pod: kube.Object, name: str) -> kube.Object:
+def copy_of(pod: kube.Object, name: str) -> kube.Object:
+    """Return a pod of the same containers, which no Service and no controller knows."""
     spec = {k: v for k, v in pod["spec"].items() if k != "nodeName"}
     # the API server adds a token of its own to each pod that may have one
     spec["volumes"] = [v for v in spec["volumes"] if not v["name"].startswith("kube-api-access")]
@@ -30,7 +31,8 @@ def _copy(pod: kube.Object, name: str) -> kube.Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _is_ready(name: str) -> str:
+def is_ready(name: str) -> str:
+    """Return the pod's address, or nothing as long as it is not ready."""
     status = kube.get("pod", "-n", EG_NAMESPACE, name)["status"]
     conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
     return str(status["podIP"]) if conditions.get("Ready") == "True" else ""
@@ -38,9 +40,9 @@ def _is_ready(name: str) -> str:
 
 @contextmanager
 def _sent(labels: str, name: str, timeout: float) -> Iterator[str]:
-    kube.apply_objects(_copy(kube.running_pods(labels)[0], name))
+    kube.apply_objects(copy_of(kube.running_pods(labels)[0], name))
     try:
-        yield wait_for(f"pod {name}", lambda: _is_ready(name), timeout)
+        yield wait_for(f"pod {name}", lambda: is_ready(name), timeout)
     finally:
         options = ("--ignore-not-found", "--grace-period=1", "--wait=false")
         kube.kubectl("-n", EG_NAMESPACE, "delete", "pod", name, *options)

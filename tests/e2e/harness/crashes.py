@@ -1,8 +1,13 @@
-"""Kill a rotation at each of its steps, one step further in every run."""
+"""Kill a rotation at each of its steps, one step further in every run.
+
+A run that goes on with the one before does not repeat its writes: there a write is known by what it
+says. A run that starts afresh has other certificates: there it is known by its place in the order.
+"""
 
 import hashlib
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -43,6 +48,7 @@ class Killer:
 
     writes: bool = True
     waits: bool = True
+    goes_on: bool = True  # each run goes on with the one before
     only: Callable[[Point], bool] = lambda _: True
     points: list[Point] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -50,10 +56,12 @@ class Killer:
     _running: Running | None = None
     _phase: str = ""
     _dead: bool = False
+    _counts: Counter[str] = field(default_factory=Counter)
 
     def once(self, *command: str) -> Running:
         """Run the command once, to its end or to the next point."""
-        self._dead = False
+        self._dead, self._phase = False, ""
+        self._counts.clear()
 
         def start(running: Running) -> None:
             self._running = running
@@ -76,7 +84,10 @@ class Killer:
 
     def _wrote(self, write: Write, status: int) -> None:
         if self.writes and status < 300 and not write.target.startswith(UNWATCHED):
-            self._maybe(signature(write), f"after {write.method} {write.target}")
+            name = f"{write.method} {write.target}"
+            self._counts[name] += 1
+            key = signature(write) if self.goes_on else f"{name} {self._counts[name]}"
+            self._maybe(key, f"after {name}")
 
     def _line(self, _running: Running, line: str) -> None:
         text = line[6:].strip()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Watched:
         refused = ("xds refused", "limiter refused", "wasm refused")
         for name in (*names, *refused):
             found += [f"{name}: {pod} +{n:.0f}" for pod, n in self.counters.risen(name).items()]
-        if (still := self.counters.standstill()) > 3 * FLUSH:
+        if self.counters.limiters and (still := self.counters.standstill()) > 3 * FLUSH:
             found.append(f"rate limit counters stood still for {still:.0f} s")
         return found
 
@@ -78,11 +78,17 @@ class Watched:
         return "\n".join([result.told(), *result.failures(), *self.counters.told()])
 
 
+PLAIN = (
+    Kind("plain", "www.demo.test", 160),
+    Kind("plain, new connection", "www.demo.test", 60, fresh=True),
+)
+
+
 @contextmanager
-def under_load(name: str) -> Iterator[Watched]:
+def under_load(name: str, requests: Sequence[Kind] = ()) -> Iterator[Watched]:
     """Have the load and the readings for the block; the requests are kept in build/NAME.jsonl."""
     address = gateway.addresses()[0]
-    requests = kinds(sign_in(address))
+    requests = requests or kinds(sign_in(address))
     with steady(address, requests, BUILD / f"{name}.jsonl") as load, counted() as counters:
         wait_for("requests and readings", lambda: load.result().lines and counters.hits, 30)
         yield Watched(load, counters)
