@@ -1,4 +1,4 @@
-"""A rotation that the cluster lets down, or that is killed and taken back; nothing has to restart."""
+"""A rotation that the cluster lets down, or that is killed and taken back, without restarts."""
 
 import base64
 import json
