@@ -89,8 +89,17 @@ def effects(old: ConfigDump, new: ConfigDump) -> list[Effect]:
     causes = {key[:3] for key, each in found if each.part.section == "route"}
     causes |= {key for key, each in found if each.part.section == "cluster"}
     kept = [each for key, each in found if each.change == "changed" or _cause(key) not in causes]
+    if any(_takes_secrets(each) for each in kept):  # a secret comes and goes with who uses it
+        kept = [each for each in kept if each.part.section != "secret"]
     kept += _reordered(one, other)
     return sorted(kept, key=lambda each: SECTIONS.index(each.part.section))
+
+
+def _takes_secrets(effect: Effect) -> bool:
+    """Return whether a difference may bring or end the use of a secret."""
+    if effect.part.section not in ("listener", "filter chain", "cluster"):
+        return False
+    return effect.change != "changed" or effect.path.startswith("transport_socket")
 
 
 def _cause(key: Key) -> Key:

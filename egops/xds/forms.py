@@ -238,22 +238,32 @@ def _header_match(value: Json) -> Json:
 
 
 def _body(value: Json) -> Json:
-    """Write the body of a direct response as a format; one with `%` is another text since 1.8."""
-    answer = value.get("direct_response")
-    if not isinstance(answer, dict) or not isinstance(answer.get("body"), dict):
+    """Write the body of an own answer as a format; one with `%` is another text since 1.8."""
+    own = str(value.get("@type", "")).endswith(".LocalResponsePolicy")
+    if not isinstance(value.get("body"), dict) or not (own or "status" in value):
         return value
-    source = answer["body"]
-    written = next((str(each) for each in source.values()), "")
-    if "inline_bytes" in source:
-        try:
-            written = base64.b64decode(written, validate=True).decode("utf-8", "replace")
-        except (binascii.Error, ValueError):
-            return value
-        source = {"inline_string": written}
-    if "%" in written:
+    text = _told(value["body"])
+    if text is None or "%" in text:
         return value
-    form = {"text_format_source": source}
-    return {**value, "direct_response": {**_without(answer, "body"), "body_format": form}}
+    return {**_without(value, "body"), "body_format": {"text_format": text}}
+
+
+def _text_format(value: Json) -> Json:
+    """Write the text of a format one way: in place, as a source, or as a source in base64."""
+    source = value.get("text_format_source")
+    if not isinstance(source, dict) or (text := _told(source)) is None:
+        return value
+    return {**_without(value, "text_format_source"), "text_format": text}
+
+
+def _told(source: Json) -> str | None:
+    """Return the text of a data source that holds it; None for a file, or what is no text."""
+    if isinstance(written := source.get("inline_string"), str):
+        return written
+    try:
+        return base64.b64decode(str(source["inline_bytes"]), validate=True).decode()
+    except (KeyError, binascii.Error, ValueError):
+        return None
 
 
 def is_system_ca(secret: Any) -> bool:
@@ -293,6 +303,6 @@ def _log(value: Json) -> Json:
 
 
 _FORMS = (
-    _unused, _load_balancing, _dns, _header_match, _body, _rate_limits, _per_filter,
-    _filter_list, _log,
+    _unused, _load_balancing, _dns, _header_match, _body, _log, _text_format, _rate_limits,
+    _per_filter, _filter_list,
 )  # fmt: skip

@@ -203,6 +203,14 @@ def test_every_rule_is_counted_once() -> None:
             },
         ),
         (
+            {"@type": "x.LocalResponsePolicy", "body": {"inline_string": "gone"}},
+            {"@type": "x.LocalResponsePolicy", "body_format": {"text_format": "gone"}},
+        ),
+        (
+            {"body_format": {"text_format_source": {"inline_bytes": "b2s="}}},
+            {"body_format": {"text_format_source": {"inline_string": "ok"}}},
+        ),
+        (
             {"type": "STRICT_DNS", "dns_refresh_rate": "5s"},
             {
                 "cluster_type": {
