@@ -161,10 +161,37 @@ FIXES: tuple[Fix, ...] = (
         ((1, 5, 7), (1, 6, 2)),
         security=True,
     ),
+    Fix(
+        "CVE-2026-33186: gRPC lets a request with an odd path round the authorization",
+        ((1, 6, 7), (1, 7, 3), (1, 8, 0)),
+        security=True,
+    ),
+    *(
+        Fix(what, ((1, 7, 4), (1, 8, 1)), security=True)
+        for what in (
+            "GHSA-22xc-xg2r-9j7v: in mode GatewayNamespace the xDS server asks nobody who they are",
+            "GHSA-wcrf-9vrr-854f: the validator of Lua reads files of the controller",
+            "GHSA-8fv2-88gg-hm7q: the cache of Wasm modules is read without a lock",
+            "GHSA-m2v6-2jmh-4c68: a SecurityPolicy on a TCPRoute crashes the translation",
+            "GHSA-h7pq-86h8-rp5x: a Wasm image makes the controller take all memory",
+            "GHSA-fcrp-7gc2-93g7: custom backends get round ReferenceGrants",
+            "GHSA-cxpq-8v7q-cg56: a Wasm module unpacks without a limit",
+        )
+    ),
+    Fix(
+        "CVE-2026-47775: session cookies of OIDC are open to a padding oracle",
+        ((1, 9, 1),),
+        security=True,
+    ),
+    Fix(
+        "GHSA-w42f-28h3-998w: an EnvoyProxy drops the security context of the proxies",
+        ((1, 9, 1),),
+        security=True,
+    ),
 )
 
 
-EXT_AUTH = FIXES[3]
+EXT_AUTH, HEADERS = FIXES[3], FIXES[4]  # those whose objects can be told
 
 
 def is_in_force(

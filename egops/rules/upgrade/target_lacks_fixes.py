@@ -5,26 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import ENVOY_PROXY, GRPC_ROUTE, HTTP_ROUTE, SECURITY_POLICY
 from egops.rules import rule
-from egops.snapshot import section
 from egops.upgrade.change import change, upgrade_of
-from egops.upgrade.headers import becomes_active
-from egops.upgrade.releases import EXT_AUTH, FIXES, RELEASES, dotted, last_patch, notes_link
-from egops.upgrade.world import ROUTES, world
+from egops.upgrade.releases import EXT_AUTH, HEADERS, RELEASES, dotted, last_patch, notes_link
+from egops.upgrade.repairs import KINDS, authorization_settings, lost, odd_headers
+from egops.upgrade.world import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from egops.snapshot import Snapshot, Upgrade
 
-HEADERS = FIXES[4]
-
 
 @rule(
     code="EGU-1316",
     severity=Severity.ERROR,
-    optional=(*ROUTES, ENVOY_PROXY, SECURITY_POLICY),
+    optional=KINDS,
     since="0.1",
     changed_in=(1, 0, 0),
     link=notes_link((1, 2, 8)),
@@ -42,12 +38,12 @@ def target_lacks_fixes(snapshot: Snapshot) -> Iterator[Problem]:
     """
     step = upgrade_of(snapshot)
     source, target = RELEASES.get(step.from_version), RELEASES.get(step.to_version)
-    lost = [f for f in FIXES if f.is_in(step.from_version) and not f.is_in(step.to_version)]
-    if lost or (source and target and source.day > target.day):
+    repairs = lost(step)
+    if repairs or (source and target and source.day > target.day):
         yield from _versions(snapshot, step)
-    if EXT_AUTH in lost:
+    if EXT_AUTH in repairs:
         yield from _ext_auth(snapshot)
-    if HEADERS in lost:
+    if HEADERS in repairs:
         yield from _headers(snapshot)
 
 
@@ -57,8 +53,8 @@ def _versions(snapshot: Snapshot, step: Upgrade) -> Iterator[Problem]:
     if anchor is None:
         return
     source, target = RELEASES[step.from_version], RELEASES[step.to_version]
-    lost = [f for f in FIXES if f.is_in(step.from_version) and not f.is_in(step.to_version)]
-    severity = Severity.ERROR if any(fix.security for fix in lost) else Severity.WARNING
+    repairs = lost(step)
+    severity = Severity.ERROR if any(fix.security for fix in repairs) else Severity.WARNING
     if joined.install is None:  # objects alone: the choice of a release is told, not alarmed about
         severity = Severity.INFO
     newest = dotted(last_patch(step.to_version))
@@ -66,8 +62,8 @@ def _versions(snapshot: Snapshot, step: Upgrade) -> Iterator[Problem]:
         snapshot,
         anchor,
         f"{dotted(step.to_version)} ({target.day}) is older than {dotted(step.from_version)} "
-        f"({source.day}) and lacks {len(lost) or 'some'} of its fixes",
-        evidence=tuple(f"lost: {fix.what}" for fix in lost),
+        f"({source.day}) and lacks {len(repairs) or 'some'} of its fixes",
+        evidence=tuple(f"lost: {fix.what}" for fix in repairs),
         today="the fixes are installed",
         after="they are not, until a later patch",
         keep=(f"go to {newest} instead",),
@@ -77,41 +73,31 @@ def _versions(snapshot: Snapshot, step: Upgrade) -> Iterator[Problem]:
 
 
 def _ext_auth(snapshot: Snapshot) -> Iterator[Problem]:
-    joined = world(snapshot)
-    for policy, used in joined.in_use(SECURITY_POLICY):
-        if joined.is_whole and not used:
-            continue
-        for kind in ("http", "grpc"):
-            settings = set(section(policy.spec, "extAuth", kind, "backendSettings")) - {"retry"}
-            if settings:  # retry has no effect in external authorization
-                yield change(
-                    snapshot,
-                    policy.at("spec", "extAuth", kind, "backendSettings"),
-                    f"backendSettings of the {kind} authorization service are lost",
-                    evidence=(f"settings: {', '.join(sorted(settings))}",),
-                    today="they shape the cluster of the authorization service",
-                    after="they are ignored until 1.3.1",
-                    keep=("go to 1.3.1 or later",),
-                    verify="the cluster of the service in /config_dump has the settings",
-                    severity=Severity.WARNING,
-                )
+    for found in authorization_settings(snapshot):
+        settings = set(found.values) - {"retry"}  # which has no effect in external authorization
+        if settings:
+            yield change(
+                snapshot,
+                found.policy.at(*found.path),
+                f"backendSettings of the {found.kind} authorization service are lost",
+                evidence=(f"settings: {', '.join(sorted(settings))}",),
+                today="they shape the cluster of the authorization service",
+                after="they are ignored until 1.3.1",
+                keep=("go to 1.3.1 or later",),
+                verify="the cluster of the service in /config_dump has the settings",
+                severity=Severity.WARNING,
+            )
 
 
 def _headers(snapshot: Snapshot) -> Iterator[Problem]:
-    for attachment in world(snapshot).routes(HTTP_ROUTE, GRPC_ROUTE):
-        route = attachment.route
-        found = becomes_active(route)
-        if found is not None:
-            path, name = found
-            yield change(
-                snapshot,
-                route.at(*path),
-                f"the route with a header filter on {name!r} becomes active again",
-                today="the route is Accepted=False, UnsupportedValue, and not programmed",
-                after="the filter is accepted and sent to Envoy, the route answers",
-                keep=(
-                    "delete the header from the filter, or the route if it is not meant to work",
-                ),
-                verify="the route is Accepted as you expect",
-                severity=Severity.WARNING,
-            )
+    for route, path, name in odd_headers(snapshot):
+        yield change(
+            snapshot,
+            route.at(*path),
+            f"the route with a header filter on {name!r} becomes active again",
+            today="the route is Accepted=False, UnsupportedValue, and not programmed",
+            after="the filter is accepted and sent to Envoy, the route answers",
+            keep=("delete the header from the filter, or the route if it is not meant to work",),
+            verify="the route is Accepted as you expect",
+            severity=Severity.WARNING,
+        )
