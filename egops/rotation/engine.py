@@ -119,10 +119,10 @@ class Move:
         self._outside(bundle)
         self._wait("Envoy Gateway", lambda gates: gates.gateways_trust(goal))
         self._wait("Envoy", lambda gates: gates.proxies_trust(goal, other))
-        for fleet in self._seen(lambda gates: gates.stale_fleets(goal, other)):
+        for fleet in self._seen(lambda gates: gates.stale_fleets(goal)):
             self._restart(fleet, PROXY, "it has read the CA once and does not again")
         self._wait("Envoy", lambda gates: gates.proxies_trust(goal, other))
-        self._wait("Envoy", lambda gates: _stale(gates.stale_fleets(goal, other), "CA"))
+        self._wait("Envoy", lambda gates: _stale(gates.stale_fleets(goal), "CA"))
         self._restart_limiter("its xDS client reads the CA only at its start")
         self._mark(trusted=frozenset({OLD, NEW}))
 
@@ -141,9 +141,9 @@ class Move:
         self._wait("the rate limit service", lambda gates: gates.limiters_serve(goal))
         self._wait("Envoy", lambda gates: gates.proxies_present(goal, other))
         why = "it has read its leaf once, and the rate limit service asks for it"
-        for fleet in self._seen(lambda gates: gates.stale_leaf_fleets(other)):
+        for fleet in self._seen(lambda gates: gates.stale_leaf_fleets(goal)):
             self._restart(fleet, PROXY, why)
-        self._wait("Envoy", lambda gates: _stale(gates.stale_leaf_fleets(other), "leaf"))
+        self._wait("Envoy", lambda gates: _stale(gates.stale_leaf_fleets(goal), "leaf"))
         self._refuse_failed_loads(failed)
         self._restart_limiter("its xDS client still presents the leaf of its start")
         self._mark(presented=frozenset({name}))

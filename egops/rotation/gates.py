@@ -89,30 +89,28 @@ class Gates:
         """Await that every Envoy's hot contexts have the goal's CA; static ones are `stale`."""
         return self._of_proxies(lambda pod: self._hot(pod, goal, other))
 
-    def stale_fleets(self, goal: Generation, other: Generation) -> list[Workload]:
-        """Return the fleets with an Envoy that read a CA from a file and never again.
+    def stale_fleets(self, goal: Generation) -> list[Workload]:
+        """Return the fleets with an Envoy that read another CA from a file and never again.
 
-        It shows only the first of a bundle, which may be of a rotation before this one: then the
-        goal's may not be behind it.
+        Which one does not matter: it may be that of a rotation before, given up long ago.
         """
-        foreign, wanted = _serials(other) - _serials(goal), _serials(goal)
+        serials = _serials(goal)
+        return self._fleets_with(
+            lambda one: one.ca_path.startswith(MOUNTED) and not _is(one.ca_serial, serials)
+        )
 
-        def is_stale(context: Context) -> bool:
-            once = context.ca_path.startswith(MOUNTED) and not _is(context.ca_serial, wanted)
-            return once or _is(context.ca_serial, foreign)
-
-        return self._fleets_with(is_stale)
-
-    def stale_leaf_fleets(self, other: Generation) -> list[Workload]:
-        """Return the fleets with an Envoy that read the other leaf once, and is asked for it.
+    def stale_leaf_fleets(self, goal: Generation) -> list[Workload]:
+        """Return the fleets with an Envoy that read another leaf once, and is asked for it.
 
         Before 1.5 that is the rate limit cluster's; the service asks for none, unless told to.
         """
         if not self._here.rate_limit_checks_clients:
             return []
-        serial = other.leaf(PROXY).serial
+        serial = goal.leaf(PROXY).serial
         return self._fleets_with(
-            lambda one: one.leaf_path.startswith(MOUNTED) and same_serial(one.leaf_serial, serial)
+            lambda one: (
+                one.leaf_path.startswith(MOUNTED) and not same_serial(one.leaf_serial, serial)
+            )
         )
 
     def _fleets_with(self, is_stale: Callable[[Context], bool]) -> list[Workload]:
