@@ -112,8 +112,16 @@ class _Adapter(BaseAdapter):
             raise InputError(f"PromQL error: {value.get('error')}")
         if isinstance(value, dict) and value.get("errorType"):
             raise UnreachableError(f"{self._name}: {value['errorType']}: {value.get('error')}")
+        if answer.status == 401 and "org id" in said_in(answer.body):
+            raise AccessError(
+                f"{self._name} wants a tenant (401): {said_in(answer.body)}",
+                hint="name it with --prometheus-header 'X-Scope-OrgID: TENANT'",
+            )
         if answer.status == 401:
-            raise AccessError(f"{self._name} does not accept the credentials (401 Unauthorized)")
+            raise AccessError(
+                f"{self._name} does not accept the credentials (401 Unauthorized)",
+                hint="give --prometheus-token or --prometheus-user",
+            )
         if answer.status == 403:
             raise AccessError(forbidden(answer.body, self._name))
         if 300 <= answer.status < 400:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from egops.errors import EgopsError, InputError, UnreachableError
+from egops.errors import EgopsError, InputError
 from egops.monitoring.promql import expand
 from egops.monitoring.questions import variables
 from egops.monitoring.shipped import boards, runbooks
@@ -141,7 +141,8 @@ class _Reader:
             for target in panel.get("targets") or []:
                 lines += self._lines(panel["type"], target)
         except EgopsError as exc:
-            if isinstance(exc, UnreachableError) and not self.answered:
+            # a query that is refused is told in its panel; who refuses us refuses every query
+            if not isinstance(exc, InputError) and not self.answered:
                 raise
             error = exc.message
         return _picture(panel, tuple(lines), error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ class Prometheus:
     def count(self, expr: str) -> int:
         """Return how many series an expression has now, without fetching them."""
         found = self.query(f"count({expr})")
+        if found and not math.isfinite(found[0].last):
+            raise UnreachableError(f"{self.name} counts {found[0].last} series, which is no number")
         return int(found[0].last) if found else 0
 
     def query_range(self, expr: str, *, start: float, end: float, step: float) -> list[Series]:

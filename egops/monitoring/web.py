@@ -97,18 +97,18 @@ def mapped(access: Access, doing: str, product: str = "Prometheus") -> Iterator[
         ) from None
     except requests.exceptions.SSLError as exc:
         reason = re.sub(r".*(certificate verify failed[^(]*).*", r"\1", str(exc))[:120].strip()
-        raise UnreachableError(
-            f"cannot trust {access.shown}: {reason}", hint="give its CA with --ca"
-        ) from None
+        other = "not valid for" in reason
+        hint = "use a name that the certificate is for" if other else "give its CA with --ca"
+        raise UnreachableError(f"cannot trust {access.shown}: {reason}", hint=hint) from None
     except requests.exceptions.Timeout:
-        raise UnreachableError(
-            f"no answer from {access.shown} within {access.timeout:g} s to: {doing}"
-        ) from None
+        raise _late(access, doing) from None
     except requests.exceptions.ProxyError:
         raise UnreachableError(
             f"cannot reach {access.shown} through the proxy", hint="see HTTPS_PROXY and NO_PROXY"
         ) from None
     except requests.exceptions.RequestException as exc:
+        if "timed out" in str(exc):  # after its retries requests calls a time-out something else
+            raise _late(access, doing) from None
         raise UnreachableError(
             f"cannot reach {access.shown}: {_cause(exc)}", hint="is it up, and is this its URL?"
         ) from None
@@ -158,6 +158,30 @@ class Server:
             return answer.status_code, answer.content
         raise self._refused(answer.status_code, answer.content, doing)
 
+    def thing(self, path: str, key: str) -> dict[str, Any] | None:
+        """Return an object with that key, or None if there is none (404); see `call`."""
+        status, value = self.json("GET", path, accept=(404,))
+        if status == 404:
+            return None
+        if not isinstance(value, dict) or key not in value:
+            raise self._stranger(f"no {key} in the answer to GET {path}")
+        return value
+
+    def things(self, path: str, accept: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+        """Return a list of objects, empty for an accepted failure; see `call`."""
+        status, value = self.json("GET", path, accept=accept)
+        if status in accept:
+            return []
+        if value is not None and not isinstance(value, list):
+            raise self._stranger(f"no list in the answer to GET {path}")
+        return [one for one in value or [] if isinstance(one, dict)]
+
+    def _stranger(self, why: str) -> UnreachableError:
+        return UnreachableError(
+            f"{self.access.shown} does not answer as {self.product}: {why}",
+            hint=f"is it the address of {self.product} itself, not of a login page?",
+        )
+
     def json(self, verb: str, path: str, **how: Any) -> tuple[int, Any]:
         """Return status and decoded body; see `call`."""
         status, content = self.call(verb, path, **how)
@@ -166,15 +190,14 @@ class Server:
         try:
             return status, json.loads(content)
         except json.JSONDecodeError:
-            raise UnreachableError(
-                f"{self.access.shown} does not answer as {self.product}: {said(content)}",
-                hint=f"is it the address of {self.product} itself, not of a login page?",
-            ) from None
+            raise self._stranger(said(content)) from None
 
     def _refused(self, status: int, content: bytes, doing: str) -> EgopsError:
         reason = said(content) or "no reason given"
         where = self.access.shown
         match status:
+            case 401 if "org id" in reason:
+                return AccessError(f"{where} wants a tenant (401): {reason}", hint="give --tenant")
             case 401:
                 hint = "give a valid --token, or --user and a password"
                 return AccessError(f"{where} does not accept the credentials (401)", hint=hint)
@@ -183,6 +206,9 @@ class Server:
             case 301 | 302 | 303 | 307 | 308:
                 hint = f"give the address of {self.product} itself"
                 return UnreachableError(f"{where} redirects {doing} elsewhere", hint=hint)
+            case 407:
+                hint = "put them into the URL of HTTPS_PROXY, or name this host in NO_PROXY"
+                return AccessError(f"the proxy to {where} wants credentials (407)", hint=hint)
             case 429:
                 return UnreachableError(f"{where} has had too many requests (429)", hint="wait")
             case _:
@@ -200,6 +226,13 @@ def said(body: bytes | str) -> str:
     return "an HTML page" if text.lstrip().startswith("<") else text.strip().split("\n", 1)[0][:200]
 
 
+def _late(access: Access, doing: str) -> UnreachableError:
+    return UnreachableError(
+        f"no answer from {access.shown} within {access.timeout:g} s to: {doing}",
+        hint="raise --request-timeout if the server is only slow",
+    )
+
+
 def _cause(exc: BaseException) -> str:
     text = str(exc)
     for sign, words in {
@@ -208,6 +241,7 @@ def _cause(exc: BaseException) -> str:
         "Name or service not known": "no such host",
         "reset by peer": "the connection was reset",
         "RemoteDisconnected": "the connection was closed without an answer",
+        "IncompleteRead": "the answer was cut short",
         "too many": "too many errors in a row",
         "Max retries": "no answer",
     }.items():

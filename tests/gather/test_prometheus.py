@@ -103,6 +103,7 @@ def test_no_secret_is_in_the_options_text() -> None:
         (200, b"", "is no Prometheus"),
         (302, b"", "sends us elsewhere"),
         (401, b"", "does not accept the credentials"),
+        (401, b"no org id\n", "wants a tenant (401): no org id"),
         (403, b"no tenant", "forbidden: no tenant"),
         (404, b"nothing here", "answered 404: nothing here"),
         (422, b'{"status":"error","errorType":"execution","error":"too many"}', "too many"),

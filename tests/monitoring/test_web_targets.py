@@ -204,6 +204,35 @@ def test_a_server_that_misbehaves_is_explained(
         install(target(web, "grafana"), BOARDS)
 
 
+@pytest.mark.parametrize(
+    "answer", ['{"status":"success","data":[]}', "[1]", '"text"', '{"error":"no"}']
+)
+@pytest.mark.parametrize("name", ["grafana", "grafana-alerts", "mimir"])
+def test_a_server_of_another_kind_is_explained(web: Web, name: str, answer: str) -> None:
+    """A Prometheus, a proxy's health page: success, JSON, and nothing that we asked for."""
+    web.wrong = (200, answer)
+    content = BOARDS if name == "grafana" else ALERTS
+
+    with pytest.raises(UnreachableError, match="does not answer as") as caught:
+        install(target(web, name, datasource_uid="x"), content)
+
+    assert "is it the address of" in caught.value.hint
+
+
+def test_a_proxy_that_wants_credentials_is_explained(web: Web) -> None:
+    web.wrong = (407, "")
+
+    with pytest.raises(AccessError, match=r"the proxy to .* wants credentials"):
+        install(target(web, "grafana"), BOARDS)
+
+
+def test_a_file_that_is_no_certificate_is_refused(web: Web, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("not PEM", "utf-8")
+
+    with pytest.raises(InputError, match="holds no certificate in PEM"):
+        target(web, "grafana", ca=str(tmp_path / "ca.pem"))
+
+
 def test_a_wrong_token_is_explained_and_never_shown(web: Web) -> None:
     with pytest.raises(AccessError) as caught:
         install(target(web, "grafana", token="secret-token"), BOARDS)
@@ -294,8 +323,10 @@ def test_only_the_group_that_changed_is_posted_and_one_left_over_is_removed(web:
 
 
 def test_a_missing_tenant_and_a_wrong_prefix_are_explained(web: Web) -> None:
-    with pytest.raises(AccessError):
+    with pytest.raises(AccessError) as caught:
         install(target(web, "mimir", tenant=""), ALERTS)
+    assert "wants a tenant" in caught.value.message
+    assert caught.value.hint == "give --tenant"
     with pytest.raises(UnreachableError, match="no ruler API under /elsewhere"):
         install(target(web, "mimir", ruler_prefix="/elsewhere"), ALERTS)
 

@@ -104,6 +104,8 @@ def _server(options: TargetOptions, product: str) -> Server:
 
     if options.ca and not Path(options.ca).is_file():
         raise InputError(f"the CA file {options.ca} does not exist")
+    if options.ca and b"-----BEGIN" not in Path(options.ca).read_bytes():
+        raise InputError(f"the CA file {options.ca} holds no certificate in PEM")
     user, _, password = options.user.partition(":")
     headers = {}
     for given in options.headers:

@@ -44,10 +44,9 @@ class Grafana:
         boards = self._ours()
         changes: list[Change] = list(boards)
         others = self._found(folder=True)
-        if {one["uid"] for one in others} <= {change.key for change in boards}:
-            status, _ = self.server.json("GET", f"/api/folders/{self.folder_uid}", accept=(404,))
-            if status != 404:
-                changes.append(Change(Action.DELETE, f"folder {self.folder}", key="/folder"))
+        empty = {one["uid"] for one in others} <= {change.key for change in boards}
+        if empty and self.server.thing(self._folder_path, "uid") is not None:
+            changes.append(Change(Action.DELETE, f"folder {self.folder}", key="/folder"))
         return Plan(self._where, tuple(changes))
 
     def carry_out(self, plan: Plan, *, overwrite: bool, dry_run: bool) -> Iterator[Change]:
@@ -90,14 +89,15 @@ class Grafana:
                 hint="somebody changed it meanwhile: see `egops dashboards diff`",
             )
 
+    @property
+    def _folder_path(self) -> str:
+        return f"/api/folders/{quote(self.folder_uid)}"
+
     def _folder_change(self) -> Change:
         what = f"folder {self.folder}"
-        path = f"/api/folders/{quote(self.folder_uid)}"
-        status, _ = self.server.json("GET", path, accept=(404,))
-        if status != 404:
+        if self.server.thing(self._folder_path, "uid") is not None:
             return Change(Action.NONE, what, key="/folder")
-        _, folders = self.server.json("GET", "/api/folders?limit=1000")
-        for folder in folders or []:
+        for folder in self.server.things("/api/folders?limit=1000"):
             if folder.get("title") == self.folder:
                 reason = f"another folder has this title: --folder-uid {folder.get('uid')} uses it"
                 return Change(Action.REFUSE, what, reason, key="/folder")
@@ -106,9 +106,9 @@ class Grafana:
     def _change(self, wanted: Board, *, overwrite: bool) -> Change:
         what = f"board {wanted['uid']}"
         path = f"/api/dashboards/uid/{quote(str(wanted['uid']))}"
-        status, answer = self.server.json("GET", path, accept=(404,))
+        answer = self.server.thing(path, "dashboard")
         after = pretty(normalized(wanted))
-        if status == 404:
+        if answer is None:
             return Change(Action.CREATE, what, after=after, key=wanted["uid"], payload=wanted)
         live, meta = answer["dashboard"], answer.get("meta") or {}
         before = pretty(normalized(live))
@@ -134,8 +134,7 @@ class Grafana:
         """Return boards from Grafana's search: those with our tag, or all in our folder."""
         query = f"folderUIDs={quote(self.folder_uid)}" if folder else "tag=egops"
         path = f"/api/search?type=dash-db&limit=5000&{query}"
-        _, found = self.server.json("GET", path, accept=(404,))
-        return [one for one in found or [] if isinstance(one, dict) and one.get("uid")]
+        return [one for one in self.server.things(path, accept=(404,)) if one.get("uid")]
 
 
 def marked(board: Mapping[str, Any]) -> Board:

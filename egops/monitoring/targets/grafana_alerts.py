@@ -78,13 +78,12 @@ class GrafanaAlerts:
 
     def _folder_change(self) -> Change:
         path = f"/api/folders/{quote(self.folder_uid)}"
-        status, _ = self.server.json("GET", path, accept=(404,))
-        action = Action.CREATE if status == 404 else Action.NONE
+        action = Action.CREATE if self.server.thing(path, "uid") is None else Action.NONE
         return Change(action, f"folder {self.folder}", key="/folder")
 
     def _datasource(self) -> str:
-        _, sources = self.server.json("GET", "/api/datasources")
-        found = [one for one in sources or [] if one.get("type") == "prometheus"]
+        sources = self.server.things("/api/datasources")
+        found = [one for one in sources if one.get("type") == "prometheus"]
         chosen = [one for one in found if one.get("isDefault")] or found
         if len(chosen) != 1:
             names = ", ".join(f"{one.get('name')} ({one.get('uid')})" for one in found) or "none"
@@ -96,18 +95,17 @@ class GrafanaAlerts:
 
     def _live_groups(self) -> dict[str, list[str]]:
         """Return the uids of our rules by the name of their group."""
-        _, rules = self.server.json("GET", f"{ROOT}/alert-rules")
         groups: dict[str, list[str]] = {}
-        for rule in rules or []:
+        for rule in self.server.things(f"{ROOT}/alert-rules"):
             if str(rule.get("uid", "")).startswith("egops-"):
                 groups.setdefault(str(rule.get("ruleGroup")), []).append(str(rule["uid"]))
         return groups
 
     def _change(self, wanted: dict[str, Any], *, overwrite: bool) -> Change:
         name, what = wanted["title"], f"group {wanted['title']}"
-        status, live = self.server.json("GET", self._path(name), accept=(404,))
+        live = self.server.thing(self._path(name), "rules")
         after = pretty(wanted)
-        if status == 404 or not (live or {}).get("rules"):
+        if live is None or not live["rules"]:
             return Change(Action.CREATE, what, after=after, key=name, payload=wanted)
         shown = _projected(live, wanted)
         before = pretty(shown)

@@ -72,12 +72,15 @@ class Mimir:
                 )
             return {}
         try:
-            found = yaml.safe_load(body) or {}
-            groups = found.get(self.namespace) or []
+            found = yaml.safe_load(body) or {self.namespace: []}
+            (groups,) = found.values()  # what is asked for is one namespace
             return {group["name"]: group for group in groups}
-        except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
             shown = self.server.access.shown
-            raise UnreachableError(f"{shown} does not answer as a ruler: not rules") from None
+            raise UnreachableError(
+                f"{shown} does not answer as a ruler: not rules",
+                hint="is it the address of Mimir itself, not of a Prometheus or a login page?",
+            ) from None
 
     def _change(self, group: dict[str, Any], live: dict[str, Any] | None) -> Change:
         after, before = to_yaml(group), to_yaml(_ordered(live, group)) if live else ""
