@@ -37,6 +37,13 @@ class Readable(Protocol):
         """Return the next bytes; none at the end."""
 
 
+class Stream(Readable, Protocol):
+    """As much of a socket as a request needs."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of the bytes."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an HTTP/1.1 server said; status None if it closed the connection."""
@@ -138,20 +145,78 @@ def ask(request: Request, port: int, address: str = "127.0.0.1") -> Answer:
     """Return the answer to a request.
 
     Raises:
-        EgopsError: the request is not HTTP/1.
+        EgopsError: the request is HTTP/3, or HTTP/2 and the library for it is not there.
     """
+    try:
+        sock = socket.create_connection((address, port), ANSWER_SECONDS)
+        with contextlib.closing(_secure(sock, request)) as stream:
+            return exchange(stream, request)
+    except OSError:
+        return Answer(None)
+
+
+def exchange(stream: Stream, request: Request) -> Answer:
+    """Send a request and return the answer; status None if stream or connection are reset.
+
+    Raises:
+        EgopsError: the request is HTTP/3, or HTTP/2 and the library for it is not there.
+        OSError: the connection broke.
+    """
+    if request.protocol == "h2":
+        return _binary(stream, request)
     if not request.protocol.startswith("http/1"):
         raise EgopsError(
             f"a request over {request.protocol} can't be sent",
             hint="leave out --proto: routing is the same",
         )
+    stream.sendall(wire(request))
+    return read_answer(stream)
+
+
+def _binary(stream: Stream, request: Request) -> Answer:
     try:
-        sock = socket.create_connection((address, port), ANSWER_SECONDS)
-        with contextlib.closing(_secure(sock, request)) as stream:
-            stream.sendall(wire(request))
-            return read_answer(stream)
-    except OSError:
-        return Answer(None)
+        import h2.config  # noqa: PLC0415 - not everybody has it
+        import h2.connection  # noqa: PLC0415 - as above
+        import h2.events  # noqa: PLC0415 - as above
+        import h2.exceptions  # noqa: PLC0415 - as above
+    except ImportError:
+        raise EgopsError(
+            "requests over HTTP/2 need the package h2",
+            hint="pip install h2, or leave out --proto: routing is the same",
+        ) from None
+    loose = h2.config.H2Configuration(
+        client_side=True,
+        header_encoding=None,
+        validate_outbound_headers=False,
+        normalize_outbound_headers=False,
+        validate_inbound_headers=False,
+    )
+    connection = h2.connection.H2Connection(loose)
+    connection.initiate_connection()
+    connection.send_headers(1, _binary_fields(request), end_stream=True)
+    stream.sendall(connection.data_to_send())
+    with contextlib.suppress(h2.exceptions.ProtocolError):
+        while data := stream.recv(65536):
+            for event in connection.receive_data(data):
+                if isinstance(event, h2.events.ResponseReceived):
+                    said = {
+                        bytes(name).decode("latin-1"): bytes(value).decode("utf-8", "replace")
+                        for name, value in event.headers
+                    }
+                    return Answer(int(said.pop(":status")), said)
+                if isinstance(event, h2.events.StreamReset):
+                    return Answer(None)
+            stream.sendall(connection.data_to_send())
+    return Answer(None)
+
+
+def _binary_fields(request: Request) -> list[tuple[bytes, bytes]]:
+    found = [(b":method", request.method)]
+    if request.method != b"CONNECT":
+        found += [(b":scheme", request.scheme.encode() or b"http"), (b":path", request.target)]
+    if request.authority is not None:
+        found.append((b":authority", request.authority))
+    return found + [(name.lower(), value) for name, value in request.headers]
 
 
 def _secure(sock: socket.socket, request: Request) -> socket.socket:
@@ -165,8 +230,8 @@ def client_context(request: Request) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    if request.alpn:
-        context.set_alpn_protocols(list(request.alpn))
+    if request.alpn or request.protocol == "h2":
+        context.set_alpn_protocols(list(request.alpn or ("h2",)))
     return context
 
 

@@ -11,8 +11,8 @@ import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from egops.errors import EgopsError, InputError, UnreachableError
-from egops.prove import Answer, client_context, read_answer, server_name, wire
+from egops.errors import InputError, UnreachableError
+from egops.prove import Answer, client_context, exchange, server_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from egops.xds.walk import Verdict
 
 
+CLOSED = ("connection reset by peer", "broken pipe", "EOF")
+"""What a port-forward says of a port whose process hangs up, unlike one where nobody listens."""
+
+
 def send(source: SourceOptions, proxy: Proxy, verdict: Verdict) -> dict[str, Any]:
     """Return what the proxy answered to the request of a verdict, and whether they agree.
 
@@ -32,16 +36,15 @@ def send(source: SourceOptions, proxy: Proxy, verdict: Verdict) -> dict[str, Any
     """
     assert verdict.listener is not None
     request = verdict.request
-    if not request.protocol.startswith("http/1"):
-        raise EgopsError(
-            f"a request over {request.protocol} can't be sent", hint="leave out --proto"
-        )
     with _stream(source, proxy, verdict.listener.port) as stream:
         try:
             secure = _Tls(stream, request) if request.scheme == "https" else stream
-            secure.sendall(wire(request))
-            answer = read_answer(secure)
+            answer = exchange(secure, request)
         except (OSError, ssl.SSLError):
+            answer = Answer(None)
+        except UnreachableError as exc:
+            if not any(word in exc.message for word in CLOSED):
+                raise
             answer = Answer(None)
     problem = contradiction(verdict, answer)
     said = "the connection is closed" if answer.status is None else f"answers {answer.status}"
@@ -57,7 +60,7 @@ def contradiction(verdict: Verdict, answer: Answer) -> str:
     """Return in what a live answer contradicts a verdict, or nothing; routes are not visible."""
     if verdict.outcome == "unknown":
         return ""
-    if verdict.outcome == "closed":
+    if verdict.outcome == "closed" or (verdict.outcome == "rejected" and verdict.status is None):
         return "" if answer.status is None else f"the proxy answers {answer.status}"
     if answer.status is None:
         return f"the proxy closes the connection, not {verdict.outcome}"
