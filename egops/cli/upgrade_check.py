@@ -276,7 +276,8 @@ def _compare(
     said = run(comparing, snapshot, _asked(snapshot, config, chosen, {}))
     try:
         radius = blast(snapshot)
-    except CannotJudge:
+    except CannotJudge as exc:
+        click.echo(f"note: no blast radius: {exc}", err=True)
         radius = None
     return merged(report, said) if report else said, steps, radius
 

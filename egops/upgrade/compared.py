@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egops.finding import CannotJudge
+from egops.finding import CannotJudge, Unjudged
 from egops.gatewayapi import (
     DAEMON_SET,
     DEPLOYMENT,
@@ -67,6 +67,14 @@ def pairs(snapshot: Snapshot) -> tuple[Pair, ...]:
         reason = f"no proxy's configuration was read {side} the upgrade" if side else ""
         raise CannotJudge(reason or "no fleet has proxies both before and after the upgrade")
     return found
+
+
+def unpaired(snapshot: Snapshot) -> Iterator[Unjudged]:
+    """Yield one reported skip for each fleet that can't be compared."""
+    told = {pair.before.name for pair in pairs(snapshot)}
+    for key, proxy in _by_fleet(before(snapshot)).items():
+        if proxy.name not in told:
+            yield Unjudged(f"fleet {key or proxy.name} not compared: no proxy of it was read now")
 
 
 def _by_fleet(snapshot: Snapshot) -> dict[str, Proxy]:

@@ -13,9 +13,10 @@ from click.testing import CliRunner, Result
 from egops.cli import root
 from egops.gatewayapi import DEPLOYMENT
 from egops.gather.bundle import pack
-from egops.snapshot import Resource, Snapshot
+from egops.snapshot import Probe, Proxy, Resource, Snapshot
 from tests.rules.snapshots import load_fixture
 
+GONE = b'{"node": {"cluster": "other/gone"}}'
 FIXTURES = Path(__file__).parents[1] / "rules" / "upgrade"
 
 
@@ -141,6 +142,22 @@ def test_only_a_bundle_is_a_state_before(tmp_path: Path, name: str) -> None:
 
     assert result.exit_code == 2
     assert "is no bundle" in result.stderr
+
+
+def test_a_fleet_without_proxies_now_is_a_reported_skip(tmp_path: Path) -> None:
+    found = load_fixture(FIXTURES / "request_changes_fate/names_v2")
+    past = found.before
+    assert past is not None
+    (proxy,) = past.proxies
+    gone = Proxy("eg/gone", None, {**proxy.documents, Probe.SERVER_INFO: GONE})
+    pack(running(replace(past, proxies=(proxy, gone)), "1.2.8"), tmp_path / "before.zip")
+    pack(running(found, "1.3.0"), tmp_path / "after.zip")
+    names = str(tmp_path / "before.zip"), str(tmp_path / "after.zip")
+
+    result = egops("upgrade", "verify", "--snapshot", names[0], "-f", names[1], "-o", "json")
+
+    reasons = [skip["reason"] for skip in json.loads(result.stdout)["skipped"]]
+    assert reasons.count("fleet other/gone not compared: no proxy of it was read now") == 2
 
 
 def test_a_bundle_without_proxies_judges_the_objects(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from egops.finding import Problem, Severity, Unjudged
 from egops.gatewayapi import ROUTE_KINDS
 from egops.rules import rule
 from egops.snapshot import Probe
-from egops.upgrade.compared import location, pairs
+from egops.upgrade.compared import location, pairs, unpaired
 from egops.xds.match_request import decode
 from egops.xds.names import ObjectName
 from egops.xds.walk import Walker
@@ -56,6 +56,7 @@ def request_changes_fate(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
             continue
         for change in found:
             yield _problem(snapshot, pair, change)
+    yield from unpaired(snapshot)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from egops.finding import Confidence, Problem, Severity, Unjudged
 from egops.rules import rule
 from egops.snapshot import Probe
-from egops.upgrade.compared import before, explained, is_shared, location
+from egops.upgrade.compared import before, explained, is_shared, location, unpaired
 from egops.upgrade.reach import READS
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def unexplained_translation_difference(snapshot: Snapshot) -> Iterator[Problem |
             groups.setdefault(effect.pattern, []).append(effect)
     for found in groups.values():
         yield _problem(snapshot, found)
+    yield from unpaired(snapshot)
     if snapshot.predicted is None and groups:
         yield Unjudged("no upgrade rule was asked: objects and both releases are needed")
 
