@@ -58,6 +58,32 @@ class Bystanders:
         return self.found
 
 
+@pytest.mark.once
+def test_rotation_that_is_killed_goes_on_or_goes_back(eg: EnvoyGateway, story: Story) -> None:
+    """SIGKILL in the middle of the leaves and of a wait; then resumed; then rolled back.
+
+    Told before everything is in use: nothing has to restart, so it is quick.
+    """
+    before = rotating.fingerprints()
+    forward = Killer(only=lambda point: "swap" in point.phase)
+    back = Killer(only=lambda point: point.what.endswith("secrets/envoy"))
+
+    with rotating.under_load(f"killed-{eg.version}", rotating.PLAIN) as watched:
+        first = forward.chain(*ROTATE, most=8)
+        rotated = rotating.fingerprints()
+        second = back.chain(*ROLL_BACK, most=8)
+
+    story.record.fault = f"SIGKILL {'; '.join(map(str, forward.points + back.points))}"
+    story.note(watched.load.result().told())
+    assert first.exit_code == 0, first.told()
+    assert second.exit_code == 0, second.told()
+    assert len(forward.points) >= 3, forward.points
+    assert back.points
+    assert not watched.broken(), "\n".join([*watched.broken(), watched.told()])
+    assert rotated["envoy/tls.crt"] != before["envoy/tls.crt"]
+    assert rotating.fingerprints() == before
+
+
 def test_rotation_under_load(everything: None, eg: EnvoyGateway, story: Story) -> None:
     """Two hundred requests a second, and neither they nor a stream notice."""
     before = rotating.fingerprints()
@@ -82,31 +108,6 @@ def test_rotation_under_load(everything: None, eg: EnvoyGateway, story: Story) -
     assert second, finished.told()
     assert second.exit_code not in {0, 4}, second.told()
     assert f"pid {finished.child.pid}" in second.told() if finished.child else False, second.told()
-
-
-@pytest.mark.once
-def test_rotation_that_is_killed_goes_on_or_goes_back(
-    everything: None, eg: EnvoyGateway, story: Story
-) -> None:
-    """SIGKILL in the middle of the leaves and of a wait; then resumed; then rolled back."""
-    before = rotating.fingerprints()
-    forward = Killer(only=lambda point: "swap" in point.phase)
-    back = Killer(only=lambda point: point.what.endswith("secrets/envoy"))
-
-    with rotating.under_load(f"killed-{eg.version}") as watched:
-        first = forward.chain(*ROTATE, most=8)
-        rotated = rotating.fingerprints()
-        second = back.chain(*ROLL_BACK, most=8)
-
-    story.record.fault = f"SIGKILL {'; '.join(map(str, forward.points + back.points))}"
-    story.note(watched.load.result().told())
-    assert first.exit_code == 0, first.told()
-    assert second.exit_code == 0, second.told()
-    assert len(forward.points) >= 3, forward.points
-    assert back.points
-    assert not watched.broken(), "\n".join([*watched.broken(), watched.told()])
-    assert rotated["envoy/tls.crt"] != before["envoy/tls.crt"]
-    assert rotating.fingerprints() == before
 
 
 @pytest.mark.full
