@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
@@ -16,6 +16,10 @@ import yaml
 from egops.cli import load_all
 from egops.gatewayapi import DERIVED, POD
 from egops.render.catalogue import page
+from egops.rotation.hmac import NAME
+from egops.rotation.installation import DAEMON_SET, DEPLOYMENT, Installation, Workload
+from egops.rotation.permissions import needed
+from egops.rotation.record import CA_NAME
 from egops.rules import AREAS
 from egops.rules.registry import all_rules, certificate_rules, doctor_rules, upgrade_rules
 
@@ -59,6 +63,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "rules" / "README.md", MADE + index(rules)
     yield DOCS / "cli.md", MADE + command_reference()
     yield DOCS / "rbac.yaml", rbac((*doctor_rules(), *certificate_rules(), *upgrade_rules()))
+    yield DOCS / "rbac-rotate.yaml", rotation_rbac()
 
 
 def index(rules: Sequence[Rule]) -> str:
@@ -122,6 +127,70 @@ def rbac(rules: Sequence[Rule]) -> str:
         "# get on services/proxy.\n"
     )
     return head + yaml.safe_dump(role, sort_keys=False)
+
+
+def rotation_rbac() -> str:
+    """Return the roles that `certs rotate` and `certs rollback` need, as they ask for them."""
+    here = example()
+    rules: dict[tuple[str, str, str, bool], set[str]] = {}
+    for right in needed(here, webhook=True, maps=[], more=[CA_NAME, NAME]):
+        name = "" if right.name == "FLEET" else right.name  # named after its Gateway
+        key = (right.group, right.resource, name, bool(right.namespace))
+        rules.setdefault(key, set()).add(right.verb)
+    rules.setdefault(("", "events", "", True), set()).add("create")
+    rules.setdefault(("", "configmaps", "", True), set()).add("get")
+    rules.setdefault(("cert-manager.io", "certificates", "", True), set()).add("list")
+    for plural in ("deployments", "daemonsets"):
+        rules.setdefault(("apps", plural, "", False), set()).update({"get", "list"})
+    webhooks = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations")
+    rules[*webhooks, here.webhook_name, False].add("get")
+    namespaced = {"namespace": here.namespace}
+    meta = {"name": "egops-rotate"}
+    roles = [
+        ("Role", meta | namespaced, True),
+        ("ClusterRole", meta, False),
+    ]
+    head = (
+        "# Made by tools/docs.py: what `egops certs rotate` and `rollback` need, no more.\n"
+        "# The ClusterRole finds Envoy Gateway and its proxies, and patches the one webhook.\n"
+    )
+    return head + yaml.safe_dump_all(
+        [
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": kind,
+                "metadata": metadata,
+                "rules": [
+                    _rule(group, resource, name, verbs)
+                    for (group, resource, name, is_namespaced), verbs in sorted(rules.items())
+                    if is_namespaced is inside
+                ],
+            }
+            for kind, metadata, inside in roles
+        ],
+        sort_keys=False,
+    )
+
+
+def _rule(group: str, resource: str, name: str, verbs: set[str]) -> dict[str, Any]:
+    names = {"resourceNames": [name]} if name else {}
+    return {"apiGroups": [group], "resources": [resource], **names, "verbs": sorted(verbs)}
+
+
+def example() -> Installation:
+    """Return an installation that has everything a rotation may have to write to."""
+    place = "envoy-gateway-system"
+    labels = {"app.kubernetes.io/managed-by": "envoy-gateway"}
+    made = [
+        {
+            "metadata": {"namespace": place, "name": name},
+            "spec": {"selector": {"matchLabels": labels}},
+        }
+        for name in ("envoy-gateway", "envoy-ratelimit", "FLEET", "FLEET")
+    ]
+    gateway, limiter, fleet, _ = (Workload(DEPLOYMENT, body) for body in made)
+    fleets = (fleet, Workload(DAEMON_SET, made[3]))
+    return Installation(place, gateway, (1, 9, 0), {}, fleets, limiter)
 
 
 if __name__ == "__main__":

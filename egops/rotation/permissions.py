@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egops.apply import Api
 from egops.errors import AccessError
-from egops.rotation import hmac, lock, record
+from egops.rotation import lock, record
 from egops.rotation.material import SECRETS
 from egops.rotation.standby import leaves_by_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from egops.apply import Editor
     from egops.rotation.installation import Installation
@@ -36,16 +36,17 @@ class Right(NamedTuple):
 
 
 def needed(
-    here: Installation, *, webhook: bool, maps: list[tuple[str, str]], new_hmac: bool = False
+    here: Installation, *, webhook: bool, maps: list[tuple[str, str]], more: Iterable[str] = ()
 ) -> Iterator[Right]:
-    """Yield what a rotation needs, Events left out: it goes on without them."""
+    """Yield what a rotation needs, Events left out: it goes on without them.
+
+    `more` names the Secrets that the user's choice adds.
+    """
     place = here.namespace
-    for name in (*SECRETS, record.NAME):
+    for name in (*SECRETS, record.NAME, *more):
         yield Right("get", "", "secrets", place, name)
         yield Right("patch", "", "secrets", place, name)
     yield Right("create", "", "secrets", place)
-    if new_hmac:
-        yield Right("patch", "", "secrets", place, hmac.NAME)
     for verb in ("get", "patch"):
         yield Right(verb, "coordination.k8s.io", "leases", place, lock.NAME)
     yield Right("create", "coordination.k8s.io", "leases", place)

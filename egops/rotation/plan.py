@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from egops.apply import Api
 from egops.certs import CertificateError, days, read_chain
-from egops.errors import EgopsError
+from egops.errors import AccessError, EgopsError
 from egops.rotation import record as records
 from egops.rotation.gates import pods_of, unready
 from egops.rotation.generation import CA, CRT, faults, value
@@ -25,7 +25,7 @@ from egops.rotation.restart import gap
 from egops.rotation.state import State, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from egops.rotation.installation import Installation
@@ -100,7 +100,11 @@ def look(
     record = records.from_object(kept) if kept and not afresh else None
     for name, secret in secrets.items():
         blockers += [f"Secret {name}: {fault}" for fault in faults(secret)]
-    certificates = world.cluster.list(CERTIFICATE, namespace=here.namespace) or ()
+    certificates: Sequence[Object] = ()
+    try:
+        certificates = world.cluster.list(CERTIFICATE, namespace=here.namespace) or ()
+    except AccessError as exc:
+        warnings.append(f"whether a Certificate of cert-manager keeps them is unknown: {exc}")
     kept_by = [owner for one in secrets.values() for owner in owners(one, certificates)]
     blockers += list(_unready(world, here))
     blockers += [f"{one}: {why}" for one in here.workloads if (why := gap(one))]
@@ -115,7 +119,8 @@ def look(
             "(--eg-version names it)"
         )
     if here.others:
-        warnings.append(f"other Envoy Gateways in this cluster stay as they are: {here.others}")
+        others = ", ".join(here.others)
+        warnings.append(f"the Envoy Gateways of other namespaces stay as they are: {others}")
     if here.version and here.version >= (1, 4) and webhook is None:
         warnings.append(f"the webhook {here.webhook_name} is absent: its caBundle is left out")
     contexts = _contexts(world, here)

@@ -32,6 +32,7 @@ PREFIX = "egops.dev/"
 OLD, NEW = "old", "new"
 RUNNING, ENDED = "running", "ended"
 CA_KEY = "new.ca.key"
+CA_NAME, CA_TYPE = "egops-certs-ca", "egops.dev/ca"  # where --keep-ca keeps the CA's key
 
 
 @dataclass(frozen=True)

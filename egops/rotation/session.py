@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from egops.apply import ConflictError, ObjectName
 from egops.certs import read_chain
 from egops.errors import EgopsError, InputError
-from egops.rotation import permissions
+from egops.rotation import hmac, permissions
 from egops.rotation import record as records
 from egops.rotation.emit import write_backup
 from egops.rotation.engine import Move, Pace
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from egops.rotation.world import World
 
 Object = dict[str, Any]
-
-CA_SECRET = "egops-certs-ca"  # noqa: S105 - a name
-CA_TYPE = "egops.dev/ca"
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def refuse(found: Found, *, owns: bool) -> None:
         raise InputError(f"nothing was written: {'; '.join(found.blockers)}")
 
 
-def require_rights(world: World, found: Found, *, new_hmac: bool = False) -> None:
+def require_rights(world: World, found: Found, choice: Choice | None = None) -> None:
     """Stop if a write would be refused later on.
 
     Raises:
@@ -82,8 +79,18 @@ def require_rights(world: World, found: Found, *, new_hmac: bool = False) -> Non
         (one["metadata"].get("namespace", ""), one["metadata"]["name"])
         for one in proxy_config_maps(world.cluster, found.here)
     ]
-    rights = permissions.needed(found.here, webhook=found.has_webhook, maps=maps, new_hmac=new_hmac)
+    rights = permissions.needed(
+        found.here, webhook=found.has_webhook, maps=maps, more=_more_secrets(choice)
+    )
     permissions.require(world.cluster, rights)
+
+
+def _more_secrets(choice: Choice | None) -> list[str]:
+    """Return the Secrets that a choice reads or writes besides."""
+    if choice is None:
+        return []
+    keeps = choice.wish.keeps_ca or choice.only_leaf
+    return [records.CA_NAME] * keeps + [hmac.NAME] * choice.new_hmac
 
 
 def given_ca(world: World, found: Found, choice: Choice) -> KeyPair:
@@ -103,7 +110,7 @@ def given_ca(world: World, found: Found, choice: Choice) -> KeyPair:
 
 def kept_ca(world: World, namespace: str) -> KeyPair | None:
     """Return the CA that an earlier `--keep-ca` kept, with its key."""
-    found = world.cluster.find(SECRET, namespace, CA_SECRET)
+    found = world.cluster.find(SECRET, namespace, records.CA_NAME)
     if found is None:
         return None
     return KeyPair(value(found, "tls.crt"), value(found, "tls.key"))
@@ -120,12 +127,12 @@ def new_record(world: World, found: Found, choice: Choice, now: datetime) -> Rec
         ca = kept_ca(world, found.here.namespace)
         if ca is None:
             raise InputError(
-                f"--only leaf needs the CA's key, and there is no Secret {CA_SECRET}",
+                f"--only leaf needs the CA's key, and there is no Secret {records.CA_NAME}",
                 hint="certgen throws the key away; rotate once with --keep-ca",
             )
         authority = read_chain(ca.certificate)[0]
         if authority not in old.authorities:
-            raise InputError(f"the CA in Secret {CA_SECRET} is not the one in use")
+            raise InputError(f"the CA in Secret {records.CA_NAME} is not the one in use")
     elif choice.ca_from:
         ca = given_ca(world, found, choice)
     else:
@@ -188,17 +195,17 @@ def keep_ca(world: World, namespace: str, record: Record) -> None:
         "tls.crt": b64encode(record.new.bundles["envoy-gateway"]).decode(),
         "tls.key": b64encode(record.ca_key).decode(),
     }
-    live = world.cluster.find(SECRET, namespace, CA_SECRET)
+    live = world.cluster.find(SECRET, namespace, records.CA_NAME)
     if live is not None:
-        world.cluster.merge(SECRET, ObjectName(namespace, CA_SECRET), {"data": data})
+        world.cluster.merge(SECRET, ObjectName(namespace, records.CA_NAME), {"data": data})
     else:
         labels = {"app.kubernetes.io/managed-by": "egops"}
-        meta = {"name": CA_SECRET, "namespace": namespace, "labels": labels}
-        thing = {"apiVersion": "v1", "kind": "Secret", "type": CA_TYPE, "metadata": meta}
+        meta = {"name": records.CA_NAME, "namespace": namespace, "labels": labels}
+        thing = {"apiVersion": "v1", "kind": "Secret", "type": records.CA_TYPE, "metadata": meta}
         world.cluster.create(SECRET, {**thing, "data": data})
     patch = {"data": {records.CA_KEY: None}}
     world.cluster.merge(SECRET, ObjectName(namespace, records.NAME), patch)
-    world.listener.done(f"the CA and its key are in Secret {CA_SECRET}")
+    world.listener.done(f"the CA and its key are in Secret {records.CA_NAME}")
 
 
 def rehearse(world: World, found: Found, choice: Choice) -> None:

@@ -301,7 +301,7 @@ class Fleet:
             self.objects["configmaps", self._proxies_in, "envoy-eg"]["data"][CA] = ca
             self._announce()
 
-    # ------------------------------------------------------------------ what each one shows and trusts
+    # ------------------------------------------------------------------ what each shows and trusts
 
     def of(self, role: str) -> list[Process]:
         """Return the processes of a role that may connect or serve, and one about to start."""

@@ -187,7 +187,7 @@ def rotate(
         write_manifests(world, found, choice, emit)
         return
     refuse(found, owns=owns)
-    require_rights(world, found, new_hmac=rotate_hmac)
+    require_rights(world, found, choice)
     if dry_run:
         rehearse(world, found, choice)
         click.echo("the API server accepts every write; nothing was written", err=True)

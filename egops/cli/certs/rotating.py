@@ -223,6 +223,6 @@ def _is_gone(holder: str) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):  # not ours to signal, or no process id at all
         return False
     return False
