@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -13,6 +18,8 @@ from egops.cli import root
 from egops.cli.upgrade_watch import PATIENCE, SETTLE, wait
 from egops.errors import TimeoutReached, UnreachableError
 from egops.finding import Problem, Severity
+from egops.gatewayapi import DEPLOYMENT, GATEWAY, POD
+from tests.gather.api_server import api_server, named
 from tests.making import resource
 
 HARD = Problem(resource().at(), "Envoy Gateway is 1.2.8, not 1.3.0")
@@ -105,3 +112,47 @@ def test_an_unreachable_cluster_leaves_no_recording(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert not record.exists()
     assert isinstance(result.exception, (SystemExit, click.exceptions.Exit))
+
+
+CONTROLLER: dict[str, Any] = {
+    **named("envoy-gateway", "envoy-gateway-system"),
+    "spec": {
+        "template": {
+            "spec": {
+                "containers": [{"name": "envoy-gateway", "image": "envoyproxy/gateway:v1.2.8"}]
+            }
+        }
+    },
+}
+CONTROLLER["metadata"]["labels"] = {"control-plane": "envoy-gateway"}
+GATEWAYS = [
+    {
+        **named("edge", "shop"),
+        "spec": {"gatewayClassName": "eg", "listeners": []},
+    }
+]
+
+
+def test_ctrl_c_keeps_the_recording_and_says_how_to_go_on(tmp_path: Path) -> None:
+    record = tmp_path / "before.zip"
+    with api_server(objects={DEPLOYMENT: [CONTROLLER], GATEWAY: GATEWAYS, POD: []}) as api:
+        words = ("upgrade-check", "--watch-after", "--to", "1.3.0", "--record", str(record))
+        with subprocess.Popen(
+            [sys.executable, "-m", "egops", *words, "--kubeconfig", api.kubeconfig(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        ) as child:
+            assert child.stderr is not None
+            told = ""
+            for line in child.stderr:
+                told += line
+                if "not 1.3.0" in line:
+                    child.send_signal(signal.SIGINT)
+            code = child.wait(30)
+
+    assert code == 130
+    assert f"verify with: egops upgrade verify --snapshot {record}" in told
+    assert "Traceback" not in told
+    assert record.stat().st_mode & 0o777 == 0o600
