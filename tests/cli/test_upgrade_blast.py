@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,6 +19,7 @@ from tests.xds.dumps import DUMPS, load, routes
 
 FIXTURES = Path(__file__).parents[1] / "rules" / "upgrade"
 CLUSTERS = Path(__file__).parents[1] / "fixtures" / "clusters"
+SCHEMA = json.loads(Path("egops/schema/report.schema.json").read_text("utf-8"))
 OLD, NEW = str(DUMPS / "eg-1.2.8.json.gz"), str(DUMPS / "eg-1.3.0.json.gz")
 
 
@@ -28,7 +30,9 @@ def check(*words: str) -> Result:
 def report(*words: str) -> Any:
     result = check(*words, "-o", "json")
     assert result.exit_code in (0, 1), result.output
-    return json.loads(result.stdout)
+    found = json.loads(result.stdout)
+    jsonschema.validate(found, SCHEMA)
+    return found
 
 
 def edited(tmp_path: Path) -> str:

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
@@ -16,6 +17,7 @@ from egops.gather.bundle import pack
 from egops.snapshot import Probe, Proxy, Resource, Snapshot
 from tests.rules.snapshots import load_fixture
 
+SCHEMA = json.loads(Path("egops/schema/report.schema.json").read_text("utf-8"))
 GONE = b'{"node": {"cluster": "other/gone"}}'
 FIXTURES = Path(__file__).parents[1] / "rules" / "upgrade"
 
@@ -50,6 +52,7 @@ def test_a_prediction_that_came_true_is_told_with_its_proof(tmp_path: Path) -> N
     result = egops("upgrade", "verify", "--snapshot", before, "-f", after, "-o", "json")
 
     report = json.loads(result.stdout)
+    jsonschema.validate(report, SCHEMA)
     assert result.exit_code == 1
     outcomes = {(each["code"], each["object"]["name"]): each for each in report["predictions"]}
     came_true = outcomes["EGU-1311", "cart"]
