@@ -145,7 +145,8 @@ def _read_urls(
         raise TimeoutReached(f"no answer from {drafts[0].name} within {source.timeout:g} s")
     for draft in drafts:
         draft.fail([Probe.PROXY_LOG], "an admin address has no log")
-        draft.fail([Probe.LISTENER_TLS], "an admin address does not lead to the listeners")
+        if Probe.LISTENER_TLS in probes:
+            draft.fail([Probe.LISTENER_TLS], "an admin address does not lead to the listeners")
         if late:
             draft.fail(probes, late)
     return drafts, in_time

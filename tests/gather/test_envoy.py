@@ -130,7 +130,10 @@ def test_a_real_envoy_answers_every_probe() -> None:
     with running({"static_resources": {"clusters": [{"name": "local_service"}]}}) as envoy:
         snapshot = ask(envoy.admin, *PROXY_PROBES, request_timeout=20.0)
     (proxy,) = snapshot.proxies
-    assert proxy.failures == {Probe.PROXY_LOG: "an admin address has no log"}
+    assert proxy.failures == {
+        Probe.PROXY_LOG: "an admin address has no log",
+        Probe.LISTENER_TLS: "an admin address does not lead to the listeners",
+    }
     assert proxy.server_info.state == "LIVE"
     assert proxy.stats.get("server.live") == 1
     assert proxy.stats_again.get("server.live") == 1

@@ -34,11 +34,13 @@ def proxy_config_map_stale(snapshot: Snapshot) -> Iterator[Problem]:
 
     ## Why it matters
     In GatewayNamespace mode proxies get the control plane's CA from a ConfigMap, a copy that Envoy
-    Gateway writes only when something else about the proxy changes. After a rotation it is old:
-    the proxy refuses Envoy Gateway with its next connection.
+    Gateway makes. Release 1.9.0 follows the Secret within seconds; a copy that stays old (no
+    leader, an older release, no permission) makes its proxies refuse Envoy Gateway with their next
+    connection.
 
     ## How to fix it
-    Restart Envoy Gateway: it writes all ConfigMaps again. `egops certs rotate` writes them itself.
+    See whether Envoy Gateway has a leader and may write there, then restart it: it writes all
+    ConfigMaps again.
     """
     for install in installs(snapshot):
         secret = snapshot.find(SECRET, install.namespace, "envoy")
