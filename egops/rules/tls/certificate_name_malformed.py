@@ -30,8 +30,8 @@ def certificate_name_malformed(snapshot: Snapshot) -> Iterator[Problem]:
     dot is enough (`x509: SAN dNSName is malformed`).
 
     ## How to fix it
-    Issue the certificate again without the dot at the end, blanks, empty labels and characters
-    outside a-z, 0-9, `-`, `_`; write international names in their `xn--` form.
+    Issue the certificate again without dots at the end, blanks and empty labels; write
+    international names in their `xn--` form.
     """
     for one in held(snapshot):
         names = malformed_names(one.certificate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.certs import CLIENT_AUTH, SERVER_AUTH, can_sign, missing_purposes
-from egops.finding import Confidence, Problem, Severity
+from egops.finding import Problem, Severity
 from egops.inventory import CLIENT, PEER, READS, SERVER, held
 from egops.rules import rule
 
@@ -52,21 +52,21 @@ def certificate_purpose_wrong(snapshot: Snapshot) -> Iterator[Problem]:
                 one,
                 "its keyUsage lacks digitalSignature",
                 "issue it again with the usage digital signature",
-                Confidence.MEDIUM,
+                Severity.WARNING,
             )
 
 
-def _problem(
-    one: Held, message: str, step: str, confidence: Confidence = Confidence.HIGH
-) -> Problem:
+def _problem(one: Held, message: str, step: str, severity: Severity | None = None) -> Problem:
     return Problem(
         one.at,
         message,
-        impact="whoever checks it refuses the connection",
+        impact="whoever checks it refuses the connection"
+        if severity is None
+        else "TLS 1.3 and every cipher with forward secrecy fail with clients that check it",
         evidence=(
             f"{one.certificate.subject or 'no subject'}, serial {one.certificate.serial}",
             *(f"used by {user}" for user in one.users),
         ),
         remedy=(step,),
-        confidence=confidence,
+        severity=severity,
     )

@@ -43,9 +43,8 @@ def given_certificate_expiring(snapshot: Snapshot) -> Iterator[Problem]:
         chain, _ = certificates(use.holder, use.key)
         if use.key == "tls.crt":
             chain = chain[:1]
-        for each in chain:
-            if problem := _problem(use, each, chain, snapshot):
-                yield problem
+        if problem := _problem(use, chain, snapshot):
+            yield problem
 
 
 class End(NamedTuple):
@@ -67,28 +66,35 @@ def _end(use: Use, each: Certificate, snapshot: Snapshot) -> End | None:
     return None
 
 
-def _problem(
-    use: Use, each: Certificate, chain: tuple[Certificate, ...], snapshot: Snapshot
-) -> Problem | None:
-    end = _end(use, each, snapshot)
+def _problem(use: Use, chain: tuple[Certificate, ...], snapshot: Snapshot) -> Problem | None:
+    """Return one problem for all that ends in a bundle: one of many is milder than the only one."""
+    ends = [(each, end) for each in chain if (end := _end(use, each, snapshot))]
     is_client_ca = use.owner.kind == CLIENT_TRAFFIC_POLICY
-    if end is None or (is_client_ca and each.not_after <= snapshot.taken_at):
-        return None  # an ended client CA is told by EGD-414
+    if is_client_ca:  # an ended one is told by EGD-414
+        ends = [(each, end) for each, end in ends if each.not_after > snapshot.taken_at]
+    if not ends:
+        return None
+    first, end = min(ends, key=lambda pair: pair[0].not_after)
     others = any(_end(use, other, snapshot) is None for other in chain)
     what = "the client certificate" if use.key == "tls.crt" else "the CA"
+    more = f", and {len(ends) - 1} more end soon" if len(ends) > 1 else ""
     return Problem(
         use.at,
-        f"{what} {each.subject or each.serial} in {use.holder.ref} {end.words}",
-        impact="only others of its bundle are trusted then"
-        if others
-        else "backends are not trusted any more then"
-        if use.key == "ca.crt" and not is_client_ca
-        else "connections are refused then",
+        f"{what} {first.subject or first.serial} in {use.holder.ref} {end.words}{more}",
+        impact=_impact(use, is_client_ca=is_client_ca, others=others),
         evidence=(
-            f"serial {each.serial}, valid until {each.not_after:%Y-%m-%d %H:%M} UTC",
+            *(f"{each}, valid until {each.not_after:%Y-%m-%d %H:%M} UTC" for each, _ in ends[:10]),
             f"{len(chain)} certificates in {use.key}",
         ),
         remedy=(f"put its successor into {use.holder.ref}",),
         severity=Severity.WARNING if others else end.severity,
         related=(use.holder.at("data", use.key),),
     )
+
+
+def _impact(use: Use, *, is_client_ca: bool, others: bool) -> str:
+    if others:
+        return "only others of its bundle are trusted then"
+    if use.key == "ca.crt" and not is_client_ca:
+        return "backends are not trusted any more then"
+    return "connections are refused then"

@@ -50,6 +50,10 @@ def proxy_holds_stale_certificate(snapshot: Snapshot) -> Iterator[Problem]:
             continue
         found = pair(secret)
         for loaded in control_plane_pairs(proxy):
+            if {each.dns for each in loaded.cert_chain[0].subject_alt_names} != {
+                f"*.{secret.namespace}"
+            }:
+                continue  # of somebody else
             judged = True
             if found.leaf is None or (loaded.ca_cert and is_from_file(loaded.ca_cert[0])):
                 continue  # of the rate limit link: EGD-426
