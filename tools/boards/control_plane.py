@@ -15,14 +15,18 @@ from tools.boards.layout import (
     born,
     counted,
     graph,
+    increase_by,
     note,
+    rate_by,
     stat_panel,
     table_panel,
     timeline,
 )
+from tools.boards.layout import (
+    RATE as R,
+)
 
 S = 'job=~"$job", namespace=~"$namespace", pod=~"$pod"'
-R = "[$__rate_interval]"
 LEADER = 'name="5b9825d2.gateway.envoyproxy.io"'
 KSM = 'namespace=~"$namespace", container="envoy-gateway"'
 ZERO_IS_GOOD = [(None, GREEN), (0.000001, RED)]
@@ -134,9 +138,8 @@ CRASHES = [
         "Recovered panics by runner and message",
         "Growth per interval. Anything above zero is a lost update. A steady rate is a frozen "
         "configuration: bisect the last changes to Gateways, routes and policies.",
-        Query(
-            f"sum by (runner, message) (increase(watchable_panics_recovered_total{{{S}}}{R}))",
-            "{{runner}} {{message}}",
+        increase_by(
+            "runner, message", "watchable_panics_recovered_total", S, "{{runner}} {{message}}"
         ),
         Query(
             born("watchable_panics_recovered_total", S, "runner, message"),
@@ -150,14 +153,8 @@ CRASHES = [
         "Reconcile and webhook panics",
         "Panics caught by controller-runtime, on the side that reads from the API server and in "
         "the webhook. Read the log for `Observed a panic`; report it upstream with the object.",
-        Query(
-            f"sum by (pod) (increase(controller_runtime_reconcile_panics_total{{{S}}}{R}))",
-            "reconcile {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(controller_runtime_webhook_panics_total{{{S}}}{R}))",
-            "webhook {{pod}}",
-        ),
+        increase_by("pod", "controller_runtime_reconcile_panics_total", S, "reconcile {{pod}}"),
+        increase_by("pod", "controller_runtime_webhook_panics_total", S, "webhook {{pod}}"),
         steps=ZERO_IS_GOOD,
         runbook="EnvoyGatewayReconcilePanic",
     ),
@@ -165,10 +162,7 @@ CRASHES = [
         "Restarts",
         "Container restarts. After one the xDS cache is empty until the first translation. Needs "
         "kube-state-metrics.",
-        Query(
-            f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{KSM}}}{R}))",
-            "{{pod}}",
-        ),
+        increase_by("pod", "kube_pod_container_status_restarts_total", KSM, "{{pod}}"),
         steps=ZERO_IS_GOOD,
         runbook="EnvoyGatewayCrashLooping",
     ),
@@ -212,10 +206,7 @@ TRANSLATION = [
         "Each runner hands its result to the next: provider, gateway-api, xds, infrastructure. A "
         "failure counts once for each error, beside the success of the same pass; a panic counts "
         "as a failure only.",
-        Query(
-            f"sum by (runner, status) (rate(watchable_subscribe_total{{{S}}}{R}))",
-            "{{runner}} {{status}}",
-        ),
+        rate_by("runner, status", "watchable_subscribe_total", S, "{{runner}} {{status}}"),
         unit="ops",
         width=12,
     ),
@@ -223,9 +214,10 @@ TRANSLATION = [
         "Failures, by runner, message and reason",
         "Above zero for long: an object cannot be translated or infrastructure cannot be written. "
         "The log of the runner names it; `egops doctor` names the object.",
-        Query(
-            "sum by (runner, message, reason) "
-            f'(rate(watchable_subscribe_total{{status="failure", {S}}}{R}))',
+        rate_by(
+            "runner, message, reason",
+            "watchable_subscribe_total",
+            f'status="failure", {S}',
             "{{runner}} {{message}} {{reason}}",
         ),
         unit="ops",
@@ -260,10 +252,9 @@ TRANSLATION = [
         "Updates published and events seen",
         "Published by a runner (1.5 and later) and events it saw (1.8 and later). Events without "
         "anything published afterwards: the runner is stuck or nothing really changed.",
-        Query(f"sum by (runner) (rate(watchable_publish_total{{{S}}}{R}))", "published {{runner}}"),
-        Query(
-            f"sum by (runner, event_type) (rate(watchable_event_total{{{S}}}{R}))",
-            "event {{runner}} {{event_type}}",
+        rate_by("runner", "watchable_publish_total", S, "published {{runner}}"),
+        rate_by(
+            "runner, event_type", "watchable_event_total", S, "event {{runner}} {{event_type}}"
         ),
         unit="ops",
     ),
@@ -274,20 +265,15 @@ WRITES = [
         "Status writes, by result",
         "`no_action` passes count as success too. `failure` with reason `conflict` is normal: it "
         "is tried again.",
-        Query(
-            f"sum by (status, reason) (rate(status_update_total{{{S}}}{R}))",
-            "{{status}} {{reason}}",
-        ),
+        rate_by("status, reason", "status_update_total", S, "{{status}} {{reason}}"),
         unit="ops",
     ),
     graph(
         "Status writes that failed, by kind",
         "Conflicts left out. Above zero for long: RBAC, a CRD of another version, an admission "
         "webhook. Users then look at conditions that are out of date.",
-        Query(
-            "sum by (kind) "
-            f'(rate(status_update_total{{status="failure", reason="error", {S}}}{R}))',
-            "{{kind}}",
+        rate_by(
+            "kind", "status_update_total", f'status="failure", reason="error", {S}', "{{kind}}"
         ),
         unit="ops",
         steps=ZERO_IS_GOOD,
@@ -309,12 +295,13 @@ WRITES = [
         "Infrastructure writes that failed",
         "Deployments, Services and ConfigMaps of the proxies that could not be applied: quota, "
         "admission, an immutable field. Until it heals, new listeners do not open.",
-        Query(
-            f'sum by (kind, name) (rate(resource_apply_total{{status="failure", {S}}}{R}))',
-            "{{kind}} {{name}}",
+        rate_by(
+            "kind, name", "resource_apply_total", f'status="failure", {S}', "{{kind}} {{name}}"
         ),
-        Query(
-            f'sum by (kind, name) (rate(resource_delete_total{{status="failure", {S}}}{R}))',
+        rate_by(
+            "kind, name",
+            "resource_delete_total",
+            f'status="failure", {S}',
             "delete {{kind}} {{name}}",
         ),
         unit="ops",
@@ -327,9 +314,7 @@ WRITES = [
         "Infrastructure writes, by kind",
         "Writes that succeed. A steady rate without changes is a fight with another controller "
         "over the same field.",
-        Query(
-            f'sum by (kind) (rate(resource_apply_total{{status="success", {S}}}{R}))', "{{kind}}"
-        ),
+        rate_by("kind", "resource_apply_total", f'status="success", {S}', "{{kind}}"),
         unit="ops",
         width=12,
     ),
@@ -340,13 +325,8 @@ API_SERVER = [
         "Reconciles, by result",
         "Work triggered by changes in the cluster. More than one a second for long: something writes "
         "the same objects again and again; the API server's audit log names it.",
-        Query(
-            f"sum by (result) (rate(controller_runtime_reconcile_total{{{S}}}{R}))", "{{result}}"
-        ),
-        Query(
-            f"sum by (pod) (rate(controller_runtime_reconcile_errors_total{{{S}}}{R}))",
-            "errors {{pod}}",
-        ),
+        rate_by("result", "controller_runtime_reconcile_total", S, "{{result}}"),
+        rate_by("pod", "controller_runtime_reconcile_errors_total", S, "errors {{pod}}"),
         unit="ops",
         width=12,
     ),
@@ -361,9 +341,7 @@ API_SERVER = [
         "Requests to the API server that failed",
         "429 is throttling by the server, 403 is missing RBAC, 5xx the server's trouble. 404 and "
         "409 now and then are normal.",
-        Query(
-            f'sum by (code) (rate(rest_client_requests_total{{code!~"2..", {S}}}{R}))', "{{code}}"
-        ),
+        rate_by("code", "rest_client_requests_total", f'code!~"2..", {S}', "{{code}}"),
         unit="reqps",
         width=12,
     ),
@@ -436,11 +414,8 @@ RESOURCES = [
         "Wasm cache and fetches",
         "Modules held, lookups that missed, fetches that failed. Empty when no policy uses Wasm.",
         Query(f"sum by (pod) (wasm_cache_entries{{{S}}})", "entries {{pod}}"),
-        Query(f"sum by (hit) (rate(wasm_cache_lookup_total{{{S}}}{R}))", "lookups, hit={{hit}}"),
-        Query(
-            f"sum by (status, reason) (rate(wasm_remote_fetch_total{{{S}}}{R}))",
-            "fetches {{status}} {{reason}}",
-        ),
+        rate_by("hit", "wasm_cache_lookup_total", S, "lookups, hit={{hit}}"),
+        rate_by("status, reason", "wasm_remote_fetch_total", S, "fetches {{status}} {{reason}}"),
         no_value="Wasm is not used",
     ),
 ]

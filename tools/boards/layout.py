@@ -33,6 +33,8 @@ GATEWAY_LABEL = "gateway_envoyproxy_io_owning_gateway_name"
 
 _BASE = f"${{{RUNBOOKS_VARIABLE}:raw}}"
 
+RATE = "[$__rate_interval]"
+
 Steps = list[tuple[float | None, str]]
 
 
@@ -83,6 +85,16 @@ def born(metric: str, selector: str, by: str) -> str:
     """Return an expression for the first counts of a lazily born counter, at the time of each."""
     series = f"{metric}{{{selector}}}"
     return f"sum by ({by}) ({series} unless {series} offset $__rate_interval)"
+
+
+def rate_by(by: str, metric: str, selector: str, legend: str = "") -> Query:
+    """Return the query for the rate of a counter, summed by labels."""
+    return Query(f"sum by ({by}) (rate({metric}{{{selector}}}{RATE}))", legend)
+
+
+def increase_by(by: str, metric: str, selector: str, legend: str = "") -> Query:
+    """Return the query for how often a counter counted in an interval, summed by labels."""
+    return Query(f"sum by ({by}) (increase({metric}{{{selector}}}{RATE}))", legend)
 
 
 def stat_panel(title: str, description: str, *queries: Query, **how: Any) -> Panel:

@@ -16,9 +16,13 @@ from tools.boards.layout import (
     Variable,
     bars,
     graph,
+    rate_by,
     stat_panel,
     table_panel,
     timeline,
+)
+from tools.boards.layout import (
+    RATE as R,
 )
 
 S = f'job=~"$job", namespace=~"$namespace", pod=~"$pod", {GATEWAY_LABEL}=~"$gateway"'
@@ -26,7 +30,6 @@ S = f'job=~"$job", namespace=~"$namespace", pod=~"$pod", {GATEWAY_LABEL}=~"$gate
 HTTP = f'envoy_http_conn_manager_prefix=~"https?-.+", {S}'
 INTERNAL = SETTINGS["internal_clusters"].default
 ROUTE = f'envoy_cluster_name=~"$route", envoy_cluster_name!~"{INTERNAL}", {S}'
-R = "[$__rate_interval]"
 ZERO_IS_GOOD = [(None, GREEN), (0.000001, RED)]
 SLO = f'namespace=~"$namespace", {GATEWAY_LABEL}=~"$gateway"'
 CLASS_5 = 'envoy_response_code_class="5"'
@@ -109,9 +112,10 @@ USERS = [
         "Requests by listener",
         "`http-10080` is the listener on port 80, `https-10443` the one on 443: Envoy Gateway adds "
         "10000 to ports below 1024.",
-        Query(
-            "sum by (envoy_http_conn_manager_prefix) "
-            f"(rate(envoy_http_downstream_rq_total{{{HTTP}}}{R}))",
+        rate_by(
+            "envoy_http_conn_manager_prefix",
+            "envoy_http_downstream_rq_total",
+            HTTP,
             "{{envoy_http_conn_manager_prefix}}",
         ),
         unit="reqps",
@@ -121,8 +125,10 @@ USERS = [
         "Answers by class",
         "4xx are usually the client's or a missing route (404 `route_not_found`); 5xx are ours or "
         "the backend's.",
-        Query(
-            f"sum by (envoy_response_code_class) (rate(envoy_http_downstream_rq_xx{{{HTTP}}}{R}))",
+        rate_by(
+            "envoy_response_code_class",
+            "envoy_http_downstream_rq_xx",
+            HTTP,
             "{{envoy_response_code_class}}xx",
         ),
         unit="reqps",
@@ -371,14 +377,16 @@ LISTENERS = [
         "TLS errors by listener",
         "Handshakes that failed: old clients, a missing client certificate, an unknown server "
         "name.",
-        Query(
-            "sum by (envoy_listener_address) "
-            f"(rate(envoy_listener_ssl_connection_error{{{S}}}{R}))",
+        rate_by(
+            "envoy_listener_address",
+            "envoy_listener_ssl_connection_error",
+            S,
             "{{envoy_listener_address}}",
         ),
-        Query(
-            "sum by (envoy_listener_address) "
-            f"(rate(envoy_listener_ssl_fail_verify_error{{{S}}}{R}))",
+        rate_by(
+            "envoy_listener_address",
+            "envoy_listener_ssl_fail_verify_error",
+            S,
             "client certificate {{envoy_listener_address}}",
         ),
         unit="ops",
@@ -388,18 +396,9 @@ LISTENERS = [
         "Connections refused or reset",
         "Over the listener's limit, no filter chain for the server name, requests reset by the "
         "client.",
-        Query(
-            f"sum by (pod) (rate(envoy_listener_downstream_cx_overflow{{{S}}}{R}))",
-            "overflow {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (rate(envoy_listener_no_filter_chain_match{{{S}}}{R}))",
-            "no filter chain {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (rate(envoy_http_downstream_rq_rx_reset{{{HTTP}}}{R}))",
-            "reset {{pod}}",
-        ),
+        rate_by("pod", "envoy_listener_downstream_cx_overflow", S, "overflow {{pod}}"),
+        rate_by("pod", "envoy_listener_no_filter_chain_match", S, "no filter chain {{pod}}"),
+        rate_by("pod", "envoy_http_downstream_rq_rx_reset", HTTP, "reset {{pod}}"),
         unit="ops",
     ),
 ]
@@ -456,14 +455,16 @@ CAPACITY = [
         "CPU of proxies",
         "Cores used by the envoy container, from cAdvisor. At its limit Envoy is throttled and "
         "latency rises first.",
-        Query(
-            "sum by (pod) (rate(container_cpu_usage_seconds_total"
-            f'{{namespace=~"$namespace", pod=~"$pod", container="envoy"}}{R}))',
+        rate_by(
+            "pod",
+            "container_cpu_usage_seconds_total",
+            'namespace=~"$namespace", pod=~"$pod", container="envoy"',
             "{{pod}}",
         ),
-        Query(
-            "sum by (pod) (rate(container_cpu_cfs_throttled_seconds_total"
-            f'{{namespace=~"$namespace", pod=~"$pod", container="envoy"}}{R}))',
+        rate_by(
+            "pod",
+            "container_cpu_cfs_throttled_seconds_total",
+            'namespace=~"$namespace", pod=~"$pod", container="envoy"',
             "throttled {{pod}}",
         ),
         no_value="no cAdvisor",

@@ -12,16 +12,20 @@ from tools.boards.layout import (
     Query,
     Variable,
     graph,
+    increase_by,
     note,
+    rate_by,
     stat_panel,
     table_panel,
+)
+from tools.boards.layout import (
+    RATE as R,
 )
 
 S = 'job=~"$job", namespace=~"$namespace", pod=~"$pod"'
 # Envoys are other pods, perhaps in another namespace and job; the domain is not on their series
 ENVOY = 'job=~"$job"'
 DOMAIN = f'domain=~"$domain", {S}'
-R = "[$__rate_interval]"
 KSM = 'namespace=~"$namespace", container="envoy-ratelimit"'
 ZERO_IS_GOOD = [(None, GREEN), (0.000001, RED)]
 LINK = f'envoy_cluster_name="ratelimit_cluster", {ENVOY}'
@@ -95,16 +99,19 @@ ENFORCED = [
         "What Envoys were told, by route",
         "Answers of the service as each route's Envoys counted them. `error` and `failure mode "
         "allowed` mean there was no answer.",
-        Query(
-            f"sum by (envoy_cluster_name) (rate(envoy_cluster_ratelimit_ok{{{ENVOY}}}{R}))",
-            "ok {{envoy_cluster_name}}",
+        rate_by(
+            "envoy_cluster_name", "envoy_cluster_ratelimit_ok", ENVOY, "ok {{envoy_cluster_name}}"
         ),
-        Query(
-            f"sum by (envoy_cluster_name) (rate(envoy_cluster_ratelimit_over_limit{{{ENVOY}}}{R}))",
+        rate_by(
+            "envoy_cluster_name",
+            "envoy_cluster_ratelimit_over_limit",
+            ENVOY,
             "over limit {{envoy_cluster_name}}",
         ),
-        Query(
-            f"sum by (envoy_cluster_name) (rate(envoy_cluster_ratelimit_error{{{ENVOY}}}{R}))",
+        rate_by(
+            "envoy_cluster_name",
+            "envoy_cluster_ratelimit_error",
+            ENVOY,
             "error {{envoy_cluster_name}}",
         ),
         unit="reqps",
@@ -114,9 +121,10 @@ ENFORCED = [
     graph(
         "Let through unchecked, by route",
         "Which routes are open while the service does not answer.",
-        Query(
-            "sum by (envoy_cluster_name) "
-            f"(rate(envoy_cluster_ratelimit_failure_mode_allowed{{{ENVOY}}}{R}))",
+        rate_by(
+            "envoy_cluster_name",
+            "envoy_cluster_ratelimit_failure_mode_allowed",
+            ENVOY,
             "{{envoy_cluster_name}}",
         ),
         unit="reqps",
@@ -132,18 +140,16 @@ LIMITS = [
         "Hits by domain",
         "A domain is a listener, such as `default/eg/http`. The service writes its counters every "
         "10 s, so they come late.",
-        Query(
-            f"sum by (domain) (rate(ratelimit_service_rate_limit_total_hits{{{DOMAIN}}}{R}))",
-            "{{domain}}",
-        ),
+        rate_by("domain", "ratelimit_service_rate_limit_total_hits", DOMAIN, "{{domain}}"),
         unit="reqps",
     ),
     graph(
         "Over limit by rule",
         "Hits over their limit, by route rule and descriptor.",
-        Query(
-            "sum by (domain, key1, key2) "
-            f"(rate(ratelimit_service_rate_limit_over_limit{{{DOMAIN}}}{R}))",
+        rate_by(
+            "domain, key1, key2",
+            "ratelimit_service_rate_limit_over_limit",
+            DOMAIN,
             "{{domain}} {{key1}} {{key2}}",
         ),
         unit="reqps",
@@ -152,9 +158,10 @@ LIMITS = [
     graph(
         "Near limit by rule",
         "Hits above 80 % of their limit: who will be limited next.",
-        Query(
-            "sum by (domain, key1, key2) "
-            f"(rate(ratelimit_service_rate_limit_near_limit{{{DOMAIN}}}{R}))",
+        rate_by(
+            "domain, key1, key2",
+            "ratelimit_service_rate_limit_near_limit",
+            DOMAIN,
             "{{domain}} {{key1}} {{key2}}",
         ),
         unit="reqps",
@@ -207,10 +214,7 @@ SERVICE = [
         "Errors by kind",
         "`redis_error`: Redis is down, slow, or refuses the password. `service_error`: a bad "
         "request or no configuration for the domain.",
-        Query(
-            f"sum by (err_type) (rate(ratelimit_service_should_rate_limit_error{{{S}}}{R}))",
-            "{{err_type}}",
-        ),
+        rate_by("err_type", "ratelimit_service_should_rate_limit_error", S, "{{err_type}}"),
         unit="ops",
         steps=ZERO_IS_GOOD,
         no_value="none so far",
@@ -221,32 +225,20 @@ SERVICE = [
         "Open connections, and those closed by the service. None open: Redis is gone, and limits "
         "are not enforced.",
         Query(f"sum by (pod) (ratelimit_redis_pool_cx_active{{{S}}})", "open {{pod}}"),
-        Query(
-            f"sum by (pod) (rate(ratelimit_redis_pool_cx_local_close{{{S}}}{R}))",
-            "closed/s {{pod}}",
-        ),
+        rate_by("pod", "ratelimit_redis_pool_cx_local_close", S, "closed/s {{pod}}"),
         runbook="EnvoyRateLimitRedisErrors",
     ),
     graph(
         "Configuration loads",
         "The service gets its limits from Envoy Gateway. A failure leaves the old limits in force.",
-        Query(
-            f"sum by (pod) (increase(ratelimit_service_config_load_success{{{S}}}{R}))",
-            "loaded {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(ratelimit_service_config_load_error{{{S}}}{R}))",
-            "failed {{pod}}",
-        ),
+        increase_by("pod", "ratelimit_service_config_load_success", S, "loaded {{pod}}"),
+        increase_by("pod", "ratelimit_service_config_load_error", S, "failed {{pod}}"),
     ),
     graph(
         "Restarts",
         "Container restarts of the service; while it is away requests pass unchecked. Needs "
         "kube-state-metrics.",
-        Query(
-            f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{KSM}}}{R}))",
-            "{{pod}}",
-        ),
+        increase_by("pod", "kube_pod_container_status_restarts_total", KSM, "{{pod}}"),
         steps=ZERO_IS_GOOD,
         no_value="no kube-state-metrics",
     ),
@@ -254,14 +246,8 @@ SERVICE = [
         "TLS errors from Envoys to the service",
         "After a rotation of Envoy Gateway's certificates the service keeps its old CA until it is "
         "restarted: `egops doctor --only EGD-411`.",
-        Query(
-            f"sum by (pod) (increase(envoy_cluster_ssl_connection_error{{{LINK}}}{R}))",
-            "handshake {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(envoy_cluster_ssl_fail_verify_error{{{LINK}}}{R}))",
-            "verify {{pod}}",
-        ),
+        increase_by("pod", "envoy_cluster_ssl_connection_error", LINK, "handshake {{pod}}"),
+        increase_by("pod", "envoy_cluster_ssl_fail_verify_error", LINK, "verify {{pod}}"),
         steps=ZERO_IS_GOOD,
         no_value="global limits are not used",
         runbook="EnvoyControlPlaneTlsVerifyFailing",

@@ -15,9 +15,14 @@ from tools.boards.layout import (
     Variable,
     born,
     graph,
+    increase_by,
+    rate_by,
     stat_panel,
     table_panel,
     timeline,
+)
+from tools.boards.layout import (
+    RATE as R,
 )
 
 S = f'job=~"$job", namespace=~"$namespace", pod=~"$pod", {GATEWAY_LABEL}=~"$gateway"'
@@ -25,7 +30,6 @@ S = f'job=~"$job", namespace=~"$namespace", pod=~"$pod", {GATEWAY_LABEL}=~"$gate
 # series are joined on nodeID, which is the Envoy pod's name
 EG = 'job=~"$job"'
 NODE = f'nodeID=~"$pod", {EG}'
-R = "[$__rate_interval]"
 LINKS = 'envoy_cluster_name=~"xds_cluster|ratelimit_cluster|wasm_cluster"'
 ZERO_IS_GOOD = [(None, GREEN), (0.000001, RED)]
 # the Deployment's name, from the pod's: the only fleet label that every way of scraping has
@@ -153,10 +157,7 @@ REJECTED = [
         "Rejections counted by Envoy Gateway",
         "The same event seen from the other end, by type of resource (1.9 and later). The first "
         "rejection, with which the counter is born, has a line of its own.",
-        Query(
-            f"sum by (nodeID, typeURL) (increase(xds_nack_total{{{NODE}}}{R}))",
-            "{{nodeID}} {{typeURL}}",
-        ),
+        increase_by("nodeID, typeURL", "xds_nack_total", NODE, "{{nodeID}} {{typeURL}}"),
         Query(born("xds_nack_total", NODE, "nodeID, typeURL"), "first of {{nodeID}} {{typeURL}}"),
         steps=ZERO_IS_GOOD,
         no_value="no rejection so far, or before 1.9",
@@ -166,45 +167,25 @@ REJECTED = [
     graph(
         "Updates that failed",
         "The stream broke or the fetch failed; Envoy tries again. Constant: see the connection row.",
-        Query(
-            f"sum by (pod) (increase(envoy_listener_manager_lds_update_failure{{{S}}}{R}))",
-            "listeners {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(envoy_cluster_manager_cds_update_failure{{{S}}}{R}))",
-            "clusters {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(envoy_http_rds_update_failure{{{S}}}{R}))", "routes {{pod}}"
-        ),
+        increase_by("pod", "envoy_listener_manager_lds_update_failure", S, "listeners {{pod}}"),
+        increase_by("pod", "envoy_cluster_manager_cds_update_failure", S, "clusters {{pod}}"),
+        increase_by("pod", "envoy_http_rds_update_failure", S, "routes {{pod}}"),
         steps=[(None, GREEN), (1, YELLOW)],
     ),
     graph(
         "First fetch timed out",
         "A listener, cluster or route started without what it asked for. Usually Envoy Gateway "
         "was too slow after a restart.",
-        Query(
-            f"sum by (pod) (increase(envoy_listener_manager_lds_init_fetch_timeout{{{S}}}{R}))",
-            "listeners {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(envoy_cluster_manager_cds_init_fetch_timeout{{{S}}}{R}))",
-            "clusters {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(envoy_http_rds_init_fetch_timeout{{{S}}}{R}))",
-            "routes {{pod}}",
-        ),
+        increase_by("pod", "envoy_listener_manager_lds_init_fetch_timeout", S, "listeners {{pod}}"),
+        increase_by("pod", "envoy_cluster_manager_cds_init_fetch_timeout", S, "clusters {{pod}}"),
+        increase_by("pod", "envoy_http_rds_init_fetch_timeout", S, "routes {{pod}}"),
         steps=[(None, GREEN), (1, YELLOW)],
     ),
     graph(
         "Listeners that could not be created",
         "A port that is taken or may not be bound, or a socket option the kernel refuses. The "
         "listener does not open.",
-        Query(
-            f"sum by (pod) (increase(envoy_listener_manager_listener_create_failure{{{S}}}{R}))",
-            "{{pod}}",
-        ),
+        increase_by("pod", "envoy_listener_manager_listener_create_failure", S, "{{pod}}"),
         steps=ZERO_IS_GOOD,
     ),
 ]
@@ -226,14 +207,8 @@ AGREEMENT = [
         "Configuration updates taken",
         "Successful updates of listeners and clusters. A pod that stays flat while others move has "
         "lost its stream.",
-        Query(
-            f"sum by (pod) (increase(envoy_listener_manager_lds_update_success{{{S}}}{R}))",
-            "listeners {{pod}}",
-        ),
-        Query(
-            f"sum by (pod) (increase(envoy_cluster_manager_cds_update_success{{{S}}}{R}))",
-            "clusters {{pod}}",
-        ),
+        increase_by("pod", "envoy_listener_manager_lds_update_success", S, "listeners {{pod}}"),
+        increase_by("pod", "envoy_cluster_manager_cds_update_success", S, "clusters {{pod}}"),
     ),
     table_panel(
         "Envoys that got no snapshot in 1 h",
@@ -254,12 +229,8 @@ AGREEMENT = [
         "Snapshots, by result",
         "Snapshots built and handed out by Envoy Gateway. A failure means an inconsistent snapshot: "
         "no Envoy gets anything new.",
-        Query(
-            f"sum by (status) (rate(xds_snapshot_create_total{{{EG}}}{R}))", "created {{status}}"
-        ),
-        Query(
-            f"sum by (status) (rate(xds_snapshot_update_total{{{NODE}}}{R}))", "updated {{status}}"
-        ),
+        rate_by("status", "xds_snapshot_create_total", EG, "created {{status}}"),
+        rate_by("status", "xds_snapshot_update_total", NODE, "updated {{status}}"),
         unit="ops",
         runbook="EnvoyGatewayXdsSnapshotErrors",
     ),
@@ -294,9 +265,10 @@ STREAMS = [
         "Reconnects",
         "New connections from each Envoy to Envoy Gateway. A burst at a rollout is right; a steady "
         "rate is a broken link (DNS, TLS, a proxy in between that cuts idle streams).",
-        Query(
-            'sum by (pod) (increase(envoy_cluster_upstream_cx_total{envoy_cluster_name="xds_cluster",'
-            f" {S}}}{R}))",
+        increase_by(
+            "pod",
+            "envoy_cluster_upstream_cx_total",
+            f'envoy_cluster_name="xds_cluster", {S}',
             "{{pod}}",
         ),
         steps=[(None, GREEN), (3, YELLOW)],
@@ -317,19 +289,22 @@ STREAMS = [
         "TLS errors to the control plane, by cluster",
         "Handshakes that failed and certificates that did not verify. `xds_cluster` hours after a "
         "rotation: the CA differs (`egops certs check`). `ratelimit_cluster`: restart the Envoy.",
-        Query(
-            "sum by (pod, envoy_cluster_name) "
-            f"(increase(envoy_cluster_ssl_connection_error{{{LINKS}, {S}}}{R}))",
+        increase_by(
+            "pod, envoy_cluster_name",
+            "envoy_cluster_ssl_connection_error",
+            f"{LINKS}, {S}",
             "handshake {{envoy_cluster_name}} {{pod}}",
         ),
-        Query(
-            "sum by (pod, envoy_cluster_name) "
-            f"(increase(envoy_cluster_ssl_fail_verify_error{{{LINKS}, {S}}}{R}))",
+        increase_by(
+            "pod, envoy_cluster_name",
+            "envoy_cluster_ssl_fail_verify_error",
+            f"{LINKS}, {S}",
             "verify {{envoy_cluster_name}} {{pod}}",
         ),
-        Query(
-            "sum by (pod, envoy_cluster_name) "
-            f"(increase(envoy_cluster_ssl_fail_verify_san{{{LINKS}, {S}}}{R}))",
+        increase_by(
+            "pod, envoy_cluster_name",
+            "envoy_cluster_ssl_fail_verify_san",
+            f"{LINKS}, {S}",
             "name {{envoy_cluster_name}} {{pod}}",
         ),
         steps=ZERO_IS_GOOD,

@@ -64,7 +64,7 @@ def detect(what: What, cluster: Cluster) -> str:
             return "prometheus-operator"
         if cluster.list(VICTORIA_METRICS.evaluator):
             return "victoria-metrics"
-        hint = "use --to mimir, --to grafana-alerts with --url, or --to files DIR"
+        hint = "use --to mimir or --to grafana-alerts with --url, or --to files with --dir"
         raise InputError("the cluster has no Prometheus or VMAlert object", hint=hint)
     if cluster.list(grafana_operator.GRAFANA):
         return "grafana-operator"

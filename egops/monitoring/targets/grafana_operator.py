@@ -31,7 +31,10 @@ def target(cluster: Cluster, *, namespace: str = "", label: str = "") -> Kuberne
         chosen = {key: value}
         grafanas = [one for one in grafanas if matches({"matchLabels": chosen}, _labels(one))]
     if not grafanas:
-        raise InputError("no Grafana object was found", hint="choose another --label KEY=VALUE")
+        hint = (
+            "choose another --label KEY=VALUE" if label else "or use --to sidecar or --to grafana"
+        )
+        raise InputError("no Grafana object was found", hint=hint)
     if len(grafanas) > 1 and not label:
         names = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}"
                           for one in grafanas)  # fmt: skip
