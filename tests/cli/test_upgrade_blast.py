@@ -15,7 +15,7 @@ from egops.cli import root
 from egops.gather.bundle import pack
 from tests.cli.test_upgrade_verify import bundles
 from tests.rules.snapshots import load_fixture
-from tests.xds.dumps import DUMPS, load, routes
+from tests.xds.dumps import DUMPS, load, made_by, routes, section
 
 FIXTURES = Path(__file__).parents[1] / "rules" / "upgrade"
 CLUSTERS = Path(__file__).parents[1] / "fixtures" / "clusters"
@@ -82,6 +82,34 @@ def test_the_text_says_how_many_rules_change_and_how_many_do_not(tmp_path: Path)
     assert "BLAST RADIUS: 1 rule changes behaviour, the other 3 do not" in result.stdout
     assert "HTTPRoute/demo/plain/0 (unexplained)" in result.stdout
     assert "no upgrade rule was asked" in check("--before", OLD, "--after", NEW, "-v").stdout
+
+
+def test_many_requests_that_end_alike_are_told_once(tmp_path: Path) -> None:
+    """A Gateway that loses its routes is no thousand findings."""
+    files = []
+    for status in (False, True):
+        document = load("eg-1.3.0")
+        for config in section(document, "Routes")["dynamic_route_configs"]:
+            hosts = config["route_config"]["virtual_hosts"]
+            plain = next((h for h in hosts if h["domains"] == ["www.demo.test"]), None)
+            for number in range(40 if plain else 0):
+                text = json.dumps(plain).replace("www.demo.test", f"h{number}.demo.test")
+                host = json.loads(text.replace("demo/plain", f"demo/r{number}"))
+                for entry in host["routes"]:
+                    made_by(entry)["name"] = f"r{number}"
+                    if status:
+                        del entry["route"]
+                        entry["direct_response"] = {"status": 500}
+                hosts.append(host)
+        files.append(str(tmp_path / f"{status}.json"))
+        Path(files[-1]).write_text(json.dumps(document), "utf-8")
+
+    found = report("--before", files[0], "--after", files[1], "--only", "EGU-0004")
+
+    assert len(found["findings"]) == 31
+    last = [f for f in found["findings"] if "more kinds of requests" in f["message"]]
+    assert len(last) == 1
+    assert last[0]["severity"] == "error"
 
 
 def test_the_same_dump_twice_has_no_radius() -> None:

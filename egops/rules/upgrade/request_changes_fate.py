@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from egops.xds.walk_changes import Change, Fate
 
 GOOD = ("route", "redirect")
+EACH = 30  # changes told one by one that end alike
 
 
 @rule(
@@ -54,9 +55,29 @@ def request_changes_fate(snapshot: Snapshot) -> Iterator[Problem | Unjudged]:
         except InputError as exc:
             yield Unjudged(f"requests of fleet {pair.fleet} not compared: {exc.message}")
             continue
-        for change in found:
-            yield _problem(snapshot, pair, change)
+        yield from _told(snapshot, pair, found)
     yield from unpaired(snapshot)
+
+
+def _told(snapshot: Snapshot, pair: Pair, found: tuple[Change, ...]) -> Iterator[Problem]:
+    """Yield the changes; of many that end alike the first ones, and how many more there are."""
+    ends: dict[tuple[str, str, int | None], list[Change]] = {}
+    for change in found:
+        end = (change.old.outcome, change.new.outcome, change.new.status)
+        ends.setdefault(end, []).append(change)
+    for (old, new, _), alike in ends.items():
+        for change in alike[:EACH]:
+            yield _problem(snapshot, pair, change)
+        if rest := alike[EACH:]:
+            first = _problem(snapshot, pair, rest[0])
+            rules = ", ".join(dict.fromkeys(each.old.rule or each.new.rule for each in rest[:20]))
+            yield Problem(
+                first.at,
+                f"{len(rest)} more kinds of requests of fleet {pair.fleet or pair.after.name}: "
+                f"{old} before, {new} now",
+                evidence=(f"rules: {rules}{', …' if len(rest) > 20 else ''}",),
+                severity=first.severity,
+            )
 
 
 @lru_cache(maxsize=16)
