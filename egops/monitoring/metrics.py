@@ -248,6 +248,8 @@ _TABLE: tuple[tuple[str, Source, str, str, str], ...] = (
     ("runner:watchable_subscribe_success:last_time_seconds",
      SOURCES["recording rules of egops"], ALWAYS, "", ""),
     ("egops_certificate_expiry_seconds", SOURCES["egops certs check"], ALWAYS, "", ""),
+    ("egops_certificate_findings", SOURCES["egops certs check"], "the first finding", "", ""),
+    ("egops_certificate_check_timestamp_seconds", SOURCES["egops certs check"], ALWAYS, "", ""),
 )  # fmt: skip
 
 

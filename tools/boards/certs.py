@@ -276,10 +276,33 @@ TRUST = [
 ]
 
 CHECKED = [
+    stat_panel(
+        "Findings of the last check",
+        "What `egops certs check` found, by severity. Run it to read what is wrong.",
+        Query(
+            "sum by (severity) (egops_certificate_findings) "
+            "or max(egops_certificate_check_timestamp_seconds) * 0",
+            "{{severity}}",
+        ),
+        unit="none",
+        width=12,
+        decimals=0,
+        no_value="not set up",
+    ),
+    stat_panel(
+        "Since the last check",
+        "How old the numbers of this row are. Run `egops certs check -o prometheus` from a timer.",
+        Query("time() - max(egops_certificate_check_timestamp_seconds)"),
+        unit="s",
+        width=12,
+        steps=[(None, GREEN), (86400 * 2, YELLOW), (86400 * 7, RED)],
+        no_value="not set up",
+    ),
     table_panel(
         "`egops certs check`, last result",
-        "Days left as `egops certs check` saw them in the Secrets, where its text file is scraped "
-        "(node exporter's textfile collector). It sees what no Envoy has loaded yet.",
+        "Days left as `egops certs check -o prometheus` saw them in the Secrets, where its text file "
+        "is scraped (node exporter's textfile collector, with `honorLabels: true`: without it the "
+        "namespace is called `exported_namespace`). It sees what no Envoy has loaded yet.",
         Query(
             "sort(min by (namespace, secret, subject) (egops_certificate_expiry_seconds"
             '{namespace=~"$namespace"} - time()) / 86400)'
