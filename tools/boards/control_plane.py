@@ -6,6 +6,7 @@ from tools.boards.layout import (
     BLUE,
     GREEN,
     ORANGE,
+    RATE,
     RED,
     YELLOW,
     Annotation,
@@ -22,10 +23,8 @@ from tools.boards.layout import (
     table_panel,
     timeline,
 )
-from tools.boards.layout import (
-    RATE as R,
-)
 
+R = RATE
 S = 'job=~"$job", namespace=~"$namespace", pod=~"$pod"'
 LEADER = 'name="5b9825d2.gateway.envoyproxy.io"'
 KSM = 'namespace=~"$namespace", container="envoy-gateway"'

@@ -8,6 +8,7 @@ from tools.boards.layout import (
     GATEWAY_LABEL,
     GREEN,
     ORANGE,
+    RATE,
     RED,
     YELLOW,
     Annotation,
@@ -21,10 +22,8 @@ from tools.boards.layout import (
     table_panel,
     timeline,
 )
-from tools.boards.layout import (
-    RATE as R,
-)
 
+R = RATE
 S = f'job=~"$job", namespace=~"$namespace", pod=~"$pod", {GATEWAY_LABEL}=~"$gateway"'
 # connection managers of Gateways only: the readiness and stats listeners are Envoy Gateway's own
 HTTP = f'envoy_http_conn_manager_prefix=~"https?-.+", {S}'

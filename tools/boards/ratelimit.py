@@ -5,6 +5,7 @@ from __future__ import annotations
 from tools.boards.layout import (
     BLUE,
     GREEN,
+    RATE,
     RED,
     YELLOW,
     Annotation,
@@ -18,10 +19,8 @@ from tools.boards.layout import (
     stat_panel,
     table_panel,
 )
-from tools.boards.layout import (
-    RATE as R,
-)
 
+R = RATE
 S = 'job=~"$job", namespace=~"$namespace", pod=~"$pod"'
 # Envoys are other pods, perhaps in another namespace and job; the domain is not on their series
 ENVOY = 'job=~"$job"'

@@ -7,6 +7,7 @@ from tools.boards.layout import (
     GATEWAY_LABEL,
     GREEN,
     ORANGE,
+    RATE,
     RED,
     YELLOW,
     Annotation,
@@ -21,10 +22,8 @@ from tools.boards.layout import (
     table_panel,
     timeline,
 )
-from tools.boards.layout import (
-    RATE as R,
-)
 
+R = RATE
 S = f'job=~"$job", namespace=~"$namespace", pod=~"$pod", {GATEWAY_LABEL}=~"$gateway"'
 # Envoy Gateway's own pods are not the ones in $pod, and its namespace may be another one: its
 # series are joined on nodeID, which is the Envoy pod's name
