@@ -134,17 +134,22 @@ def owner_of(holder: Resource, snapshot: Snapshot) -> str:
     """Return the tool that keeps an object as it wants it, or an empty string."""
     if name := text(holder.annotations, CERT_MANAGER):
         return f"cert-manager Certificate {holder.namespace}/{name}"
-    for certificate in snapshot.all(CERTIFICATE):
-        if (
-            certificate.namespace == holder.namespace
-            and text(certificate.spec, "secretName") == holder.name
-            and holder.kind == SECRET
-        ):
-            return f"cert-manager Certificate {holder.namespace}/{certificate.name}"
+    place = (holder.namespace, holder.name)
+    if holder.kind == SECRET and (name := _certificates_of(snapshot).get(place)):
+        return f"cert-manager Certificate {holder.namespace}/{name}"
     for _, owner in items(holder.metadata, "ownerReferences"):
         if text(owner, "kind") in ("ExternalSecret", "SealedSecret"):
             return f"{text(owner, 'kind')} {holder.namespace}/{text(owner, 'name')}"
     return _writer(holder)
+
+
+@per_snapshot
+def _certificates_of(snapshot: Snapshot) -> dict[tuple[str, str], str]:
+    """Return cert-manager's Certificates by namespace and Secret."""
+    return {
+        (certificate.namespace, text(certificate.spec, "secretName")): certificate.name
+        for certificate in snapshot.all(CERTIFICATE)
+    }
 
 
 def _writer(holder: Resource) -> str:
