@@ -135,8 +135,8 @@ def owner_of(holder: Resource, snapshot: Snapshot) -> str:
     if name := text(holder.annotations, CERT_MANAGER):
         return f"cert-manager Certificate {holder.namespace}/{name}"
     place = (holder.namespace, holder.name)
-    if holder.kind == SECRET and (name := _certificates_of(snapshot).get(place)):
-        return f"cert-manager Certificate {holder.namespace}/{name}"
+    if holder.kind == SECRET and (certificate := _certificates_of(snapshot).get(place)):
+        return f"cert-manager Certificate {holder.namespace}/{certificate}"
     for _, owner in items(holder.metadata, "ownerReferences"):
         if text(owner, "kind") in ("ExternalSecret", "SealedSecret"):
             return f"{text(owner, 'kind')} {holder.namespace}/{text(owner, 'name')}"
