@@ -167,7 +167,8 @@ def _is_general(finding: Finding) -> bool:
     """Return whether a finding tells of the installation: it accounts for nothing in particular."""
     kinds = (GATEWAY, *_EVERYTHING)
     about_all = finding.severity == Severity.INFO and finding.at.ref.kind in kinds
-    return about_all and finding.code not in TOPICS
+    about_one = finding.at.path[:2] == ("spec", "listeners") or finding.code in TOPICS
+    return about_all and not about_one
 
 
 def reach(snapshot: Snapshot, finding: Finding) -> Reach:

@@ -166,6 +166,13 @@ def test_an_info_about_the_installation_accounts_for_nothing(snapshot: Snapshot)
     assert not explains(general, reach(snapshot, general), effect("Gateway/edge", "listener"))
 
 
+def test_an_info_about_one_listener_accounts_for_it(snapshot: Snapshot) -> None:
+    path: Path = ("spec", "listeners", 0)
+    opened = finding(snapshot, "Gateway/edge", path, severity=Severity.INFO)
+
+    assert explains(opened, reach(snapshot, opened), effect("Gateway/edge", "listener"))
+
+
 def test_a_rule_about_one_setting_of_a_listener_explains_that_alone(snapshot: Snapshot) -> None:
     alpn = finding(snapshot, "ClientTrafficPolicy/client", code="EGU-1302")
     about = reach(snapshot, alpn)
