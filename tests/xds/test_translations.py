@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 TRANSLATIONS = {
     name: json.loads(raw_dump(f"translated-{name}"))
-    for name in ("1.2.8", "1.3.0", "1.7.1", "1.9.0", "1.9.0-names-v2")
+    for name in (
+        *("1.2.8", "1.3.0", "1.4.3", "1.5.9", "1.6.3", "1.7.1", "1.8.3", "1.9.0"),
+        "1.9.0-names-v2",
+    )
 }
 CASES = [
     pytest.param(release, name, id=f"{release} {name}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from egops.gather import SourceOptions
     from egops.xds.match_request import Request
 
+FEW, PLENTY = 20, 1_000  # near misses
 PROTOCOLS = ("http/1.1", "http/1.0", "h2", "h3", "grpc")
 
 
@@ -40,7 +41,7 @@ PROTOCOLS = ("http/1.1", "http/1.0", "h2", "h3", "grpc")
 @click.option("--send", is_flag=True, help="Send the request to the proxy itself, and compare.")
 @click.option("--brief", is_flag=True, help="Leave out steps and near misses.")
 @release_option
-@click.option("--near", type=click.IntRange(0), default=20, show_default=True, help="Show at most so many near misses.")  # fmt: skip  # noqa: E501
+@click.option("--near", type=click.IntRange(0), help="Tell at most so many near misses; by default 20, of one request in JSON all.")  # fmt: skip  # noqa: E501
 @click.option("--proxy", metavar="NAME", default="", help="Only this proxy: NAMESPACE/POD, a fleet, or a glob.")  # fmt: skip  # noqa: E501
 @output_option("text", "json", "jsonl")
 @source_options
@@ -82,7 +83,10 @@ def explain(  # noqa: PLR0917 - options as they come
         raise InputError("--prove and --send take one request at a time")
     request = None if many else request_of(words, options)
     judges = Judges(source, proxy, release)
-    limits = {"brief": options["brief"], "near": options["near"]}
+    near = options["near"]
+    if near is None:
+        near = FEW if many or output == "text" else PLENTY
+    limits = {"brief": options["brief"], "near": near}
     if log:
         answer_log(judges, log, output)
     elif many:
