@@ -80,6 +80,17 @@ def test_a_counter_that_was_never_born_is_quiet_and_says_with_what_it_is_born() 
     assert "born with the first recovered panic" in found.reason
 
 
+def test_statistics_of_tls_that_only_the_control_plane_has_are_explained() -> None:
+    name = "envoy_cluster_ssl_connection_error"
+    expr = f'{name}{{envoy_cluster_name!~"xds_cluster"}}'
+    found = verdict(f"sum({expr})", Counts({name: 1}))
+
+    assert (found.verdict, found.reason) == (
+        Verdict.QUIET,
+        "no backend that is asked for is reached over TLS",
+    )
+
+
 def test_one_sample_in_the_window_is_told() -> None:
     ranged = "ratelimit_service_total_requests[5m]"
     asked = Counts({"ratelimit_service_total_requests": 1, f"count_over_time({ranged})": 1})
