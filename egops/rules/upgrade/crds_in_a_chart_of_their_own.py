@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from egops.finding import Problem, Severity
+from egops.gatewayapi import APPLICATION, CONFIG_MAP
 from egops.rules import rule
-from egops.upgrade.change import upgrade_of
+from egops.snapshot import items, section, text
+from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.everywhere import once
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from egops.snapshot import Snapshot
+    from egops.snapshot import Location, Path, Snapshot
+
+OLD = re.compile(r"gateway-helm/crds\b")
 
 
 @rule(
     code="EGU-1804",
-    severity=Severity.INFO,
-    optional=(*CORE,),
+    severity=Severity.WARNING,
+    optional=(*CORE, APPLICATION, CONFIG_MAP),
     since="0.1",
     changed_in=(1, 8, 0),
     link=notes_link((1, 8, 0)),
@@ -37,6 +42,7 @@ def crds_in_a_chart_of_their_own(snapshot: Snapshot) -> Iterator[Problem]:
     Render `gateway-crds-helm` and apply it on the server side before the controller.
     """
     upgrade_of(snapshot)
+    yield from _old_places(snapshot)
     yield from once(
         snapshot,
         "the CRDs come from the chart gateway-crds-helm",
@@ -49,4 +55,33 @@ def crds_in_a_chart_of_their_own(snapshot: Snapshot) -> Iterator[Problem]:
         ),
         verify="kubectl get crd gateways.gateway.networking.k8s.io -o yaml | grep bundle-version",
         possible="certain if a script applies files of the chart",
+    )
+
+
+def _old_places(snapshot: Snapshot) -> Iterator[Problem]:
+    """Yield what deploys or runs files of the folder that is gone."""
+    for application in snapshot.all(APPLICATION):
+        spec = application.spec
+        sources: list[tuple[Path, Mapping[str, Any]]] = [
+            (("spec", "source"), section(spec, "source"))
+        ]
+        sources += [(("spec", "sources", index), body) for index, body in items(spec, "sources")]
+        for path, source in sources:
+            if OLD.search(text(source, "path")):
+                yield _gone(snapshot, application.at(*path, "path"))
+    for config in snapshot.all(CONFIG_MAP):
+        for key, value in section(config.body, "data").items():
+            if isinstance(value, str) and OLD.search(value):
+                yield _gone(snapshot, config.at("data", key))
+
+
+def _gone(snapshot: Snapshot, at: Location) -> Problem:
+    return change(
+        snapshot,
+        at,
+        "it names gateway-helm/crds, a folder that is gone",
+        today="the CRDs are taken from that folder of the chart",
+        after="the folder does not exist: the CRDs stay old",
+        keep=("take the CRDs from the chart gateway-crds-helm",),
+        verify="the bundle-version annotation of the CRDs",
     )
