@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from egops.inventory import external, held, rows
+from egops.certificate_rows import rows
+from egops.inventory import external, held
 from egops.render import Terminal
 from egops.render.inventory import left, plain, table
 from tests.making import snapshot

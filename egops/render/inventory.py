@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from egops.certificate_rows import Row
     from egops.finding import Report
-    from egops.inventory import Row
     from egops.render import Terminal
     from egops.snapshot import Expiry
 

@@ -178,7 +178,7 @@ def with_external(snapshot: Snapshot, source: SourceOptions) -> Snapshot:
 
 def show(report: Report, snapshot: Snapshot, options: ReportOptions, screen: Terminal) -> str:
     """Return inventory and findings in the format that was asked for."""
-    from egops.inventory import rows
+    from egops.certificate_rows import rows
     from egops.render import inventory, renderer
 
     found, now = rows(snapshot), snapshot.taken_at

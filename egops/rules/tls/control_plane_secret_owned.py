@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from egops.finding import CannotJudge, Problem, Severity
 from egops.gatewayapi import CERTIFICATE, DEPLOYMENT, ENVOY_GATEWAY, SECRET
-from egops.inventory import owner_of
 from egops.pki import control_plane_secrets
+from egops.renewal import owner_of
 from egops.rules import rule
 
 if TYPE_CHECKING:
