@@ -46,9 +46,14 @@ def becomes_active(route: Resource) -> tuple[Path, str] | None:
     return hit
 
 
-def refused(route: Resource) -> tuple[Path, str] | None:
-    """Return the first header that releases from 1.3.2 on refuse, and why."""
+def refused(route: Resource, *, of_backends: bool) -> tuple[Path, str] | None:
+    """Return the first header that releases from 1.3.2 on refuse, and why.
+
+    Judged are the filters of rules, or those of backendRefs.
+    """
     for path, verb, name in _names(route):
+        if ("backendRefs" in path) != of_backends:
+            continue
         if not name:
             return path, f"a header without a name is to be {_DONE[verb]}"
         if "/" in name or ":" in name or name.lower() == "host":

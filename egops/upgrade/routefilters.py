@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from egops.gatewayapi import EG, GRPC_ROUTE, HTTP_ROUTE, HTTP_ROUTE_FILTER, rules_of
+from egops.gatewayapi import (
+    EG,
+    GRPC_ROUTE,
+    HTTP_ROUTE,
+    HTTP_ROUTE_FILTER,
+    Entry,
+    object_ref,
+    rules_of,
+)
 from egops.snapshot import SourceType, entries, items, section, text
+from egops.upgrade.backends import Fault as BadBackend
+from egops.upgrade.backends import fault_of
 from egops.upgrade.change import change, patch, upgrade_of
+from egops.upgrade.headers import refused
 from egops.upgrade.releases import is_in_force
 from egops.upgrade.world import world as world_of
 
@@ -22,7 +33,6 @@ if TYPE_CHECKING:
     from egops.upgrade.world import Attachment, World
 
 SINCE = ((1, 6, 6), (1, 7, 0))  # from when on such rules answer 500 or are not accepted
-_HEADERS = ("requestHeaderModifier", "responseHeaderModifier")
 
 
 class Fault(NamedTuple):
@@ -71,14 +81,14 @@ def not_accepted(snapshot: Snapshot) -> Iterator[Problem]:
 def invalid(world: World) -> Iterator[Fault]:
     """Yield the filters of attached HTTPRoutes and GRPCRoutes that can't be translated."""
     for attachment in world.routes(HTTP_ROUTE, GRPC_ROUTE):
+        yield from _headers(world, attachment)
         for _, rule in rules_of(attachment.route):
             for index, body in items(rule.body, "filters"):
                 path: Path = (*rule.path, "filters", index)
-                bad = _bad_header(body)
-                if bad is not None:
-                    yield Fault(attachment, (*path, *bad), "it has an invalid header name")
-                elif section(body, "extensionRef"):
+                if section(body, "extensionRef"):
                     yield from _extension(world, attachment, path, section(body, "extensionRef"))
+                elif section(body, "requestMirror", "backendRef"):
+                    yield from _mirror(world, attachment, path, body)
 
 
 def _extension(world: World, attachment: Attachment, path: Path, ref: object) -> Iterator[Fault]:
@@ -94,14 +104,25 @@ def _extension(world: World, attachment: Attachment, path: Path, ref: object) ->
         yield Fault(attachment, (*path, "extensionRef"), f"{here} does not exist", doubt)
 
 
-def _bad_header(body: object) -> Path | None:
-    for kind in _HEADERS:
-        for verb in ("set", "add"):
-            for number, header in items(body, kind, verb):
-                name = header.get("name")
-                if isinstance(name, str) and (not name or "/" in name or ":" in name):
-                    return (kind, verb, number, "name")
-    return None
+def _headers(world: World, attachment: Attachment) -> Iterator[Fault]:
+    """Yield what header filters can't do; in rules of an HTTPRoute it counts from 1.8 on."""
+    if upgrade_of(world.snapshot).from_version < (1, 3, 2):
+        return  # EGU-1316 and EGU-1336 tell what becomes of the filter
+    for of_backends in (False, True):
+        found = refused(attachment.route, of_backends=of_backends)
+        if found is not None and (of_backends or attachment.route.kind == GRPC_ROUTE):
+            yield Fault(attachment, *found)
+
+
+def _mirror(world: World, attachment: Attachment, path: Path, body: object) -> Iterator[Fault]:
+    if upgrade_of(world.snapshot).from_version < (1, 3):
+        return  # EGU-1312 tells what becomes of a mirror that was skipped
+    place = (*path, "requestMirror", "backendRef")
+    mirror = section(body, "requestMirror", "backendRef")
+    ref = object_ref(Entry(attachment.route, place, mirror))
+    fault = fault_of(world, ref, attachment.route)
+    if isinstance(fault, BadBackend):
+        yield Fault(attachment, place, f"it mirrors to {ref}: {fault.reason}", fault.possible)
 
 
 def clashing(world: World) -> Iterator[Fault]:

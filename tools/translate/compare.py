@@ -37,6 +37,7 @@ from tools.translate.upstream import with_services
 
 OUTSIDE = {
     "EGU-0010",
+    "EGU-0015",
     "EGU-1301",
     "EGU-1304",
     "EGU-1306",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.gatewayapi import HTTP_ROUTE_FILTER
 from egops.rules import rule
+from egops.upgrade.backends import KINDS
 from egops.upgrade.releases import notes_link
 from egops.upgrade.routefilters import answers_500, not_accepted
 from egops.upgrade.world import ROUTES
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     severity=Severity.ERROR,
     optional=(
         *ROUTES,
+        *KINDS,
         HTTP_ROUTE_FILTER,
     ),
     since="0.1",

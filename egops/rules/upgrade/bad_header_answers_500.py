@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import GRPC_ROUTE, HTTP_ROUTE
+from egops.gatewayapi import HTTP_ROUTE
 from egops.rules import rule
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.headers import refused
@@ -40,8 +40,8 @@ def bad_header_answers_500(snapshot: Snapshot) -> Iterator[Problem]:
     step = upgrade_of(snapshot)
     if step.from_version < (1, 3, 2):
         return  # EGU-1316 and EGU-1336 tell what becomes of the filter
-    for attachment in world(snapshot).routes(HTTP_ROUTE, GRPC_ROUTE):
-        found = refused(attachment.route)
+    for attachment in world(snapshot).routes(HTTP_ROUTE):
+        found = refused(attachment.route, of_backends=False)
         if found is not None:
             path, reason = found
             yield change(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import ENVOY_PROXY
+from egops.gatewayapi import ENVOY_PROXY, SERVICE
 from egops.rules import rule
 from egops.snapshot import section
 from egops.upgrade.change import change, patch, upgrade_of
 from egops.upgrade.releases import notes_link
+from egops.upgrade.telemetry import reaches
 from egops.upgrade.world import CORE, world
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ PATH = ("spec", "telemetry", "tracing")
     code="EGU-1908",
     severity=Severity.WARNING,
     reads=(ENVOY_PROXY,),
-    optional=(*CORE,),
+    optional=(*CORE, SERVICE),
     since="0.1",
     changed_in=(1, 9, 0),
     link=notes_link((1, 9, 0)),
@@ -45,7 +46,8 @@ def client_forced_tracing_off(snapshot: Snapshot) -> Iterator[Problem]:
     used = [proxy for proxy, _ in joined.used_proxies.values()]
     for proxy in used if joined.is_whole else snapshot.all(ENVOY_PROXY):
         tracing = section(proxy.spec, *PATH[1:])
-        if not tracing or "clientSamplingFraction" in tracing:
+        works = reaches(snapshot, proxy, section(tracing, "provider"))
+        if not tracing or "clientSamplingFraction" in tracing or not works:
             continue
         yield change(
             snapshot,

@@ -9,13 +9,14 @@ from egops.gatewayapi import BACKEND_TLS_POLICY, CLIENT_TRAFFIC_POLICY, CONFIG_M
 from egops.rules import rule
 from egops.snapshot import items, section, text
 from egops.upgrade.change import change, upgrade_of
+from egops.upgrade.pem import decoded
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from egops.snapshot import Snapshot
+    from egops.snapshot import Kind, Snapshot
 
 PLACES = (
     (BACKEND_TLS_POLICY, ("validation", "caCertificateRefs")),
@@ -49,7 +50,7 @@ def first_key_taken_as_ca(snapshot: Snapshot) -> Iterator[Problem]:
                 holder_kind = CONFIG_MAP if text(ref, "kind") == "ConfigMap" else SECRET
                 holder = snapshot.find(holder_kind, policy.namespace, text(ref, "name"))
                 data = section(holder.body, "data") if holder is not None else {}
-                if not data or "ca.crt" in data:
+                if not data or "ca.crt" in data or not _is_taken(kind, data):
                     continue
                 yield change(
                     snapshot,
@@ -60,3 +61,11 @@ def first_key_taken_as_ca(snapshot: Snapshot) -> Iterator[Problem]:
                     keep=("put the CA under ca.crt, or remove the reference",),
                     verify="the policy is Accepted=True and connections succeed",
                 )
+
+
+def _is_taken(kind: Kind, data: Mapping[str, object]) -> bool:
+    """Return whether the first key is taken as it stands: client CAs are parsed first."""
+    if kind != CLIENT_TRAFFIC_POLICY:
+        return True
+    first = str(data[min(data)])
+    return "BEGIN CERTIFICATE" in first or b"BEGIN CERTIFICATE" in decoded(first)

@@ -11,7 +11,7 @@ from egops.snapshot import section
 from egops.upgrade.change import change, patch, upgrade_of
 from egops.upgrade.quantity import whole
 from egops.upgrade.releases import notes_link
-from egops.upgrade.world import ROUTES, world
+from egops.upgrade.world import ROUTES, targets, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +28,10 @@ PATH = ("spec", "connection", "bufferLimit")
     since="0.1",
     changed_in=(1, 4, 0),
     link=notes_link((1, 4, 0)),
-    ok="every buffer limit of a BackendTrafficPolicy fits into 32 bits",
+    ok="every buffer limit of a Gateway's policy fits into 32 bits",
 )
 def large_buffer_refused(snapshot: Snapshot) -> Iterator[Problem]:
-    """A buffer limit that does not fit fails its policy.
+    """A buffer limit that does not fit fails the policy of a Gateway.
 
     ## Why it matters
     `connection.bufferLimit` has to be a whole number of bytes below 4 GiB. Up to 1.3 another
@@ -47,7 +47,8 @@ def large_buffer_refused(snapshot: Snapshot) -> Iterator[Problem]:
         size = whole(limit)
         routes = [found for found in used if found.route.kind in (HTTP_ROUTE, GRPC_ROUTE)]
         fits = size is not None and 0 <= size < 2**32
-        if limit is None or fits or (joined.is_whole and not routes):
+        at_gateway = any(target.kind == "Gateway" for target in targets(policy))
+        if limit is None or fits or not at_gateway or (joined.is_whole and not routes):
             continue
         yield change(
             snapshot,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import GRPC_ROUTE, HTTP_ROUTE, mirror_refs
+from egops.gatewayapi import GRPC_ROUTE, HTTP_ROUTE, SERVICE, mirror_refs
 from egops.rules import rule
+from egops.upgrade.backends import KINDS, Fault, fault_of
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES, world
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @rule(
     code="EGU-1604",
     severity=Severity.WARNING,
-    optional=(*ROUTES,),
+    optional=(*ROUTES, *KINDS),
     since="0.1",
     changed_in=(1, 6, 0),
     link=notes_link((1, 6, 0)),
@@ -37,8 +38,12 @@ def mirrored_host_changes(snapshot: Snapshot) -> Iterator[Problem]:
     Make the target answer to the plain host.
     """
     upgrade_of(snapshot)
-    for attachment in world(snapshot).routes(HTTP_ROUTE, GRPC_ROUTE):
+    joined = world(snapshot)
+    for attachment in joined.routes(HTTP_ROUTE, GRPC_ROUTE):
         for ref in mirror_refs(attachment.route):
+            fault = fault_of(joined, ref, attachment.route)
+            if snapshot.all(SERVICE) and isinstance(fault, Fault) and not fault.possible:
+                continue  # nothing is mirrored to it
             yield change(
                 snapshot,
                 ref.entry.at(),

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY, GRPC_ROUTE, HTTP_ROUTE
+from egops.gatewayapi import (
+    BACKEND_TRAFFIC_POLICY,
+    ENVOY_EXTENSION_POLICY,
+    ENVOY_PROXY,
+    GRPC_ROUTE,
+    HTTP_ROUTE,
+    SECURITY_POLICY,
+)
 from egops.rules import rule
 from egops.snapshot import entries, items, text
 from egops.upgrade.change import change, upgrade_of
@@ -19,6 +26,9 @@ if TYPE_CHECKING:
     from egops.upgrade.world import World
 
 
+FILTERS = {"rateLimit", "faultInjection", "requestBuffer", "compression", "compressor"}
+
+
 @rule(
     code="EGU-1703",
     severity=Severity.WARNING,
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
     optional=(
         *ROUTES,
         ENVOY_PROXY,
+        SECURITY_POLICY,
+        ENVOY_EXTENSION_POLICY,
     ),
     since="0.1",
     changed_in=(1, 7, 0),
@@ -45,6 +57,11 @@ def override_runs_first(snapshot: Snapshot) -> Iterator[Problem]:
     """
     upgrade_of(snapshot)
     joined = world(snapshot)
+    others = [
+        *joined.in_use(SECURITY_POLICY),
+        *joined.in_use(ENVOY_EXTENSION_POLICY),
+        *(p for p, _ in joined.in_use(BACKEND_TRAFFIC_POLICY) if set(p.spec) & FILTERS),
+    ]
     for policy, used in joined.in_use(BACKEND_TRAFFIC_POLICY):
         routes = [found for found in used if found.route.kind in (HTTP_ROUTE, GRPC_ROUTE)]
         if not entries(policy.spec, "responseOverride") or (joined.is_whole and not routes):
@@ -61,6 +78,7 @@ def override_runs_first(snapshot: Snapshot) -> Iterator[Problem]:
             keep=("set filterOrder in the EnvoyProxy if the order matters",),
             verify="http_filters of the listener in /config_dump",
             possible="certain if another filter answers with a status that is overridden",
+            severity=None if others else Severity.INFO,
         )
 
 

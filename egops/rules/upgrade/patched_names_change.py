@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import ENVOY_GATEWAY
+from egops.gatewayapi import BACKEND, ENVOY_GATEWAY
 from egops.rules import rule
-from egops.snapshot import entries, section
+from egops.snapshot import entries, items, section
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.patches import KINDS, operations
 from egops.upgrade.releases import notes_link
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from egops.snapshot import Snapshot
 
+DNS = "DNS clusters are typed envoy.cluster.dns"
+ROUTE = re.compile(r"(http|grpc|tcp|tls|udp)route/")
 CHANGES = (
     (
         r"/(dns_refresh_rate|respect_dns_ttl|dns_lookup_family|type)\b",
         ("Cluster",),
-        "DNS clusters are typed envoy.cluster.dns",
+        DNS,
     ),
     (r"\b(providers|requirement_map)\b", ("Listener",), "JWT providers have other names"),
     (
@@ -46,7 +48,7 @@ CHANGES = (
 @rule(
     code="EGU-1906",
     severity=Severity.WARNING,
-    optional=(*KINDS,),
+    optional=(*KINDS, BACKEND),
     since="0.1",
     changed_in=(1, 9, 0),
     link=notes_link((1, 9, 0)),
@@ -64,8 +66,15 @@ def patched_names_change(snapshot: Snapshot) -> Iterator[Problem]:
     Rewrite the patch for 1.9 and try it before the upgrade.
     """
     upgrade_of(snapshot)
+    has_names = any(
+        "fqdn" in endpoint
+        for backend in snapshot.all(BACKEND)
+        for _, endpoint in items(backend.spec, "endpoints")
+    )
     for found in operations(snapshot):
         for pattern, types, what in CHANGES:
+            if what == DNS and ROUTE.match(found.name) and not has_names:
+                continue  # the cluster of a route to Services has their endpoints
             if found.type in types and re.search(pattern, f"{found.name}\n{found.whole}"):
                 yield change(
                     snapshot,

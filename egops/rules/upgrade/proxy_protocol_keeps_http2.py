@@ -8,6 +8,7 @@ from egops.finding import Problem, Severity
 from egops.gatewayapi import BACKEND_TRAFFIC_POLICY, GRPC_ROUTE
 from egops.rules import rule
 from egops.snapshot import section
+from egops.upgrade.backends import KINDS, serves
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES, world
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @rule(
     code="EGU-1922",
     severity=Severity.WARNING,
-    optional=(*ROUTES, BACKEND_TRAFFIC_POLICY),
+    optional=(*ROUTES, *KINDS, BACKEND_TRAFFIC_POLICY),
     since="0.1",
     changed_in=(1, 9, 0),
     link=notes_link((1, 9, 0)),
@@ -39,8 +40,10 @@ def proxy_protocol_keeps_http2(snapshot: Snapshot) -> Iterator[Problem]:
     """
     if upgrade_of(snapshot).from_version < (1, 6):
         return
-    for policy, used in world(snapshot).in_use(BACKEND_TRAFFIC_POLICY):
-        calls = [found.route for found in used if found.route.kind == GRPC_ROUTE]
+    joined = world(snapshot)
+    for policy, used in joined.in_use(BACKEND_TRAFFIC_POLICY):
+        mine = [found.route for found in used if found.route.kind == GRPC_ROUTE]
+        calls = [route for route in mine if serves(joined, route)]
         if section(policy.spec, "proxyProtocol") and calls:
             yield change(
                 snapshot,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import TCP_ROUTE, UDP_ROUTE, rule_backend_refs, rules_of
+from egops.gatewayapi import TCP_ROUTE, rule_backend_refs, rules_of
 from egops.rules import rule
 from egops.upgrade.backends import KINDS, Fault, fault_of
 from egops.upgrade.change import change, upgrade_of
@@ -25,26 +25,23 @@ if TYPE_CHECKING:
     since="0.1",
     changed_in=(1, 4, 0),
     link=notes_link((1, 4, 0)),
-    ok="no TCPRoute or UDPRoute has both good and bad backends",
+    ok="no TCPRoute has both good and bad backends",
 )
 def stream_route_serves_again(snapshot: Snapshot) -> Iterator[Problem]:
-    """A TCPRoute or UDPRoute that 1.3 left out for one bad backend serves its good ones again.
+    """A TCPRoute that 1.3 left out for one bad backend serves its good ones again.
 
     ## Why it matters
-    1.3 did not program such a route: connections were closed. From 1.4 on (UDP: 1.5) the good
+    1.3 did not program such a route: connections were closed. From 1.4 on the good
     backends get the traffic, which may surprise whoever had given the route up.
 
     ## How to fix it
     Remove the route if it is not meant to serve, or repair the backendRef.
     """
-    step = upgrade_of(snapshot)
-    if step.from_version < (1, 3):
+    if upgrade_of(snapshot).from_version < (1, 3):
         return  # 1.2 served the good ones as well
     joined = world(snapshot)
-    for attachment in joined.routes(TCP_ROUTE, UDP_ROUTE):
+    for attachment in joined.routes(TCP_ROUTE):
         route = attachment.route
-        if route.kind == UDP_ROUTE and step.to_version < (1, 5):
-            continue
         for _, entry in rules_of(route):
             refs = [(ref, fault_of(joined, ref, route)) for ref in rule_backend_refs(entry)]
             bad = [(ref, fault) for ref, fault in refs if isinstance(fault, Fault)]
