@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from egops.engine import run
 from egops.errors import AccessError, InputError
 from egops.gatewayapi import (
     BACKEND,
@@ -27,8 +28,10 @@ from egops.gather import SourceOptions, Wanted, gather
 from egops.gather.bundle import MANIFEST, pack
 from egops.gather.draft import Draft
 from egops.gather.redact import redacted
+from egops.rules.registry import doctor_rules
 from egops.snapshot import ControlPlane, Kind, Probe, Proxy, Resource, Snapshot, Source, SourceType
 from tests.gather.api_server import named
+from tests.rules.test_healthy_recordings import recorded
 
 ADMIN = "type.googleapis.com/envoy.admin.v3."
 TAKEN = datetime(2025, 1, 2, 3, 4, tzinfo=UTC)
@@ -251,3 +254,20 @@ def test_a_bundle_is_not_combined(bundle: Path, tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_not_overwritten(bundle: Path) -> None:
     with pytest.raises(AccessError, match="is there already"):
         pack(snapshot(), bundle)
+
+
+@pytest.mark.parametrize("version", ["1.2.8", "1.9.0"])
+def test_a_bundle_is_judged_as_the_cluster_it_was_made_of(version: str, tmp_path: Path) -> None:
+    """All rules but those that need the values of Secrets say the same."""
+    original = recorded(version)
+    pack(original, tmp_path / "x.zip")
+    rules = [rule for rule in doctor_rules() if SECRET not in (*rule.reads, *rule.optional)]
+
+    live, saved = (run(rules, each) for each in (original, read(tmp_path / "x.zip")))
+
+    assert len(rules) > 50
+    assert [(f.code, f.at.ref) for f in saved.findings] == [
+        (f.code, f.at.ref) for f in live.findings
+    ]
+    assert saved.ok == live.ok
+    assert saved.skipped == live.skipped
