@@ -172,6 +172,36 @@ def test_an_access_log_is_compared_with_now(tmp_path: Path) -> None:
     assert told["summary"]["unknown_lines"] == 1
 
 
+def test_another_answer_without_a_route_is_a_difference(tmp_path: Path) -> None:
+    line = {
+        "method": "GET",
+        "x-envoy-origin-path": "/",
+        "response_code": 404,
+        "protocol": "HTTP/1.1",
+        ":authority": "nobody.test",
+        "downstream_local_address": "10.0.0.1:10080",
+        "start_time": "2026-01-01T00:00:00.000Z",
+        "route_name": None,
+    }
+    log = tmp_path / "access.log"
+    log.write_text("".join(json.dumps({**line, "response_code": c}) + "\n" for c in (404, 503)))
+
+    result = run("explain", "--from-access-log", str(log), "-o", "json")
+
+    assert [row["now"] for row in json.loads(result.stdout)["results"]] == ["same", "different"]
+
+
+@pytest.mark.parametrize("text", ['{"log": {"entries": 5}}', "[]", '{"log":'])
+def test_no_archive_is_told(tmp_path: Path, text: str) -> None:
+    har = tmp_path / "a.har"
+    har.write_text(text, "utf-8")
+
+    result = run("explain", "--har", str(har))
+
+    assert result.exit_code == 2
+    assert "is no HTTP archive" in result.stderr
+
+
 def test_a_browsers_archive_is_read(tmp_path: Path) -> None:
     request = {"method": "GET", "url": "https://www.demo.test/", "headers": [], "httpVersion": "h2"}
     har = tmp_path / "a.har"

@@ -146,7 +146,9 @@ def _logged(judges: Judges, entry: Entry) -> dict[str, Any]:
     if told["outcome"] == UNREADABLE:
         verdict = "unsure"
     else:
-        verdict = "same" if now == entry.route else "different"
+        # without a route the answer is Envoy's own, so its status tells
+        answers = bool(now) or told["status"] in (None, entry.code)
+        verdict = "same" if now == entry.route and answers else "different"
     return {
         "method": entry.method,
         "authority": entry.authority,

@@ -69,6 +69,8 @@ def read_har(name: str) -> Iterator[Asked]:
         entries = document["log"]["entries"]
     except (msgspec.DecodeError, KeyError, TypeError) as exc:
         raise InputError(f"{name} is no HTTP archive: {exc}") from None
+    if not isinstance(entries, list):
+        raise InputError(f"{name} is no HTTP archive: its entries are no list")
     for number, entry in enumerate(entries, 1):
         try:
             spec = _of_har(entry["request"])
