@@ -38,9 +38,10 @@ FINGERPRINTS: dict[Version, tuple[tuple[str, str], ...]] = {
 
 
 def at_least(crds: Iterable[Resource]) -> Version | None:
-    """Return the minor that Envoy Gateway's CRDs have the fields of, None without such CRDs.
+    """Return the minor that Envoy Gateway's CRDs have the fields of.
 
-    A set of several CRDs is as old as its oldest: each minor's fields must be in those that are
+    None without such CRDs, or where none of them holds its schema (it may have been cut off). A
+    set of several CRDs is as old as its oldest: each minor's fields must be in those that are
     there.
     """
     schemas = {
@@ -48,7 +49,7 @@ def at_least(crds: Iterable[Resource]) -> Version | None:
         for crd in crds
         if text(crd.spec, "group") == GROUP
     }
-    if not schemas:
+    if not any(schemas.values()):
         return None
     found: Version = (1, 0)
     for minor, marks in sorted(FINGERPRINTS.items()):

@@ -80,6 +80,13 @@ def test_crds_are_as_old_as_their_oldest() -> None:
     assert at_least([]) is None
 
 
+def test_crds_whose_schema_was_cut_off_tell_nothing() -> None:
+    names = {"group": "gateway.envoyproxy.io", "names": {"plural": "backends"}}
+    spec = {**names, "versions": [{"name": "v1alpha1", "served": True}]}
+
+    assert at_least([Resource(CRD, {"metadata": {"name": "backends"}, "spec": spec})]) is None
+
+
 def test_a_merge_patch_deletes_one_entry_of_a_list() -> None:
     document = {"spec": {"rules": [{"a": 1}, {"b": 2}], "keep": True}}
 
