@@ -127,6 +127,17 @@ def test_cert_manager_and_others_are_named_as_renewers(manifests: Any) -> None:
     assert ("EGD-430", "info") in codes(done)
 
 
+def test_namespace_limits_inventory_and_findings(manifests: Any) -> None:
+    path = manifests(*installed(timedelta(days=3)))
+
+    inside = check("-f", path, "-o", "json", "-n", SYSTEM, *AT)
+    outside = check("-f", path, "-o", "json", "-n", "shop", *AT)
+
+    assert len(json.loads(inside.stdout)["certificates"]) == 6
+    assert json.loads(outside.stdout)["certificates"] == []
+    assert (codes(inside), codes(outside)) == ([("EGD-407", "error")], [])
+
+
 def test_envoy_alone_shows_what_it_holds() -> None:
     done = check("--config-dump", "tests/fixtures/envoy/healthy/config_dump.json", *AT)
 

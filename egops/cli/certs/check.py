@@ -150,7 +150,8 @@ def check(
         return with_external(snapshot, source) if external else snapshot
 
     also = (*READS, SECURITY_POLICY) if external else READS
-    judge("certs check", rules, source, options, Steps(also, prepare, show))
+    present = partial(show, namespace=source.namespace)
+    judge("certs check", rules, source, options, Steps(also, prepare, present))
 
 
 def with_external(snapshot: Snapshot, source: SourceOptions) -> Snapshot:
@@ -176,12 +177,21 @@ def with_external(snapshot: Snapshot, source: SourceOptions) -> Snapshot:
     )
 
 
-def show(report: Report, snapshot: Snapshot, options: ReportOptions, screen: Terminal) -> str:
-    """Return inventory and findings in the format that was asked for."""
+def show(
+    report: Report,
+    snapshot: Snapshot,
+    options: ReportOptions,
+    screen: Terminal,
+    *,
+    namespace: str = "",
+) -> str:
+    """Return inventory and findings in the format that was asked for; of one namespace, if any."""
     from egops.certificate_rows import rows
     from egops.render import inventory, renderer
 
     found, now = rows(snapshot), snapshot.taken_at
+    if namespace:
+        found = [row for row in found if row.namespace in ("", namespace)]
     if options.output == "prometheus":
         return inventory.prometheus(found, report)
     if options.output == "text":
