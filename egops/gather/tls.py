@@ -74,7 +74,7 @@ def shake(
         InputError: the client pair or the trust file is of no use.
         EgopsError: the stream's own reasons (the gathering was cut).
     """
-    from OpenSSL import SSL  # noqa: PLC0415 - heavy, and only needed once there is a server
+    from OpenSSL import SSL
 
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
@@ -104,7 +104,7 @@ def shake(
 
 
 def _outcome(talk: _Talk, server_name: str, client: ClientPair | None) -> tuple[str, str]:
-    from OpenSSL import SSL  # noqa: PLC0415 - see `shake`
+    from OpenSSL import SSL
 
     try:
         talk.handshake()
@@ -156,7 +156,7 @@ class _Talk:
             )
         else:
             self._deadline = min(self._deadline, time.monotonic() + GRACE)
-        from OpenSSL import SSL  # noqa: PLC0415 - see `shake`
+        from OpenSSL import SSL
 
         try:
             self._drive(lambda: self._connection.recv(1))
@@ -166,7 +166,7 @@ class _Talk:
 
     def _drive(self, step: Any) -> None:
         """Repeat a step of OpenSSL's until it needs no more bytes."""
-        from OpenSSL import SSL  # noqa: PLC0415 - see `shake`
+        from OpenSSL import SSL
 
         while True:
             try:
@@ -179,7 +179,7 @@ class _Talk:
                 return
 
     def _flush(self) -> None:
-        from OpenSSL import SSL  # noqa: PLC0415 - see `shake`
+        from OpenSSL import SSL
 
         with contextlib.suppress(SSL.WantReadError):
             while data := self._connection.bio_read(1 << 16):
@@ -206,7 +206,7 @@ class _Talk:
 def _show(context: Any, client: ClientPair) -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from OpenSSL import SSL  # noqa: PLC0415 - see `shake`
+    from OpenSSL import SSL
 
     try:
         leaf, *rest = x509.load_pem_x509_certificates(client.certificate)
@@ -240,7 +240,7 @@ def _authorities(connection: Any) -> list[str]:
 
 def _verified(connection: Any, trust: Trust) -> str:
     """Return why the chain leads to nobody trusted, or an empty string."""
-    from OpenSSL import SSL, crypto  # noqa: PLC0415 - see `shake`
+    from OpenSSL import SSL, crypto
 
     chain = connection.get_peer_cert_chain() or []
     if not chain:
