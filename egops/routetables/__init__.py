@@ -7,8 +7,7 @@ What can't be known from manifests is told with its reason, never guessed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,135 +19,22 @@ from egops.gatewayapi import (
     GRPC_ROUTE,
     HTTP_ROUTE,
     parent_refs,
-    rules_of,
 )
 from egops.listeners import attached_listeners, hostnames_of, hosts_on, our_listeners
-from egops.routetables.actions import action_of, fails, read_rule
+from egops.routetables.documents import chain, chain_of, dump, hosts, socket
 from egops.routetables.generations import FEW, GENERATIONS, Generation, generations_of
-from egops.routetables.managers import (
-    API,
-    filter_config,
-    filters,
-    in_time,
-    policies_of,
-    settings,
-)
-from egops.routetables.matches import grpc_match, http_match, order
-from egops.snapshot import entries, section, text
-from egops.xds.config_dump import ConfigDump
-from egops.xds.match_text import regex
+from egops.routetables.managers import API
+from egops.routetables.rows import Row, rows_of
+from egops.routetables.translation import Standing, Translation
+from egops.snapshot import section, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from egops.listeners import Listener
-    from egops.routetables.actions import Rule
     from egops.snapshot import Ref, Resource, Snapshot
-    from egops.xds.walk import Verdict
 
 __all__ = ["GENERATIONS", "Generation", "Translation", "generations_of", "translate"]
 
 OPEN_PORTS = ((80, False), (443, True))  # of a Gateway that was not given
-
-
-class Row(NamedTuple):
-    """One route in the making."""
-
-    host: str
-    order: tuple[int, ...]
-    route: dict[str, Any]
-    filters: tuple[tuple[int, str, str], ...]
-    unclear: str
-    resource: Resource
-
-
-class Standing(NamedTuple):
-    """What a route's place depends on: how specific it is, then the object and its age."""
-
-    rank: tuple[int, ...]
-    kind: str
-    object: tuple[str, str]
-    created: str
-    shuffled: bool
-
-    def tie(self, other: Standing, generation: Generation) -> str:
-        """Return why nothing fixes the order of two routes of the same rank, or nothing."""
-        if self.shuffled:
-            return "releases before 1.5 mix equals where a listener has many routes"
-        if self.kind != other.kind or self.object == other.object:
-            return ""
-        if self.kind not in generation.sorted_kinds:
-            return f"Envoy Gateway {generation.name} does not order {self.kind}s by age"
-        if not (self.created and other.created):
-            return "the older object wins, and the manifests do not tell their age"
-        if self.created == other.created and not generation.names_decide:
-            return f"both were created at the same time, as Envoy Gateway {generation.name} sees it"
-        return ""
-
-
-@dataclass
-class Translation:
-    """The configuration of one Gateway's Envoys.
-
-    `unclear` tells why the action of a route, by name, is not known; `standings` what its place
-    among the others depends on; `doubt` concerns all requests.
-    """
-
-    name: str
-    generation: Generation
-    document: dict[str, Any] = field(default_factory=dict)
-    unclear: dict[str, str] = field(default_factory=dict)
-    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)  # by virtual host
-    doubt: str = ""
-
-    def judged(self, verdict: Verdict) -> Verdict:
-        """Return a verdict on these tables; unknown, with the reason, where they do not tell."""
-        route, seen = verdict.route, verdict.seen
-        reason = self.doubt
-        if route is not None and not reason:
-            reason = self.unclear.get(route.route.name, "") or self._contested(verdict)
-        early = verdict.outcome == "rejected" and route is None
-        if reason and seen is not None and not early and verdict.outcome != "closed":
-            verdict.outcome, verdict.reason, verdict.status = "unknown", reason, None
-            verdict.location = None
-        return verdict
-
-    def _contested(self, verdict: Verdict) -> str:
-        """Return that another route stands as high, if nothing fixes the order of the two."""
-        route, host, seen = verdict.route, verdict.host, verdict.seen
-        assert route is not None
-        if host is None or seen is None:
-            return ""
-        where = host.virtual_host.name
-        mine = self.standings.get((where, route.route.name))
-        if mine is None:
-            return ""
-        for other in host.index.candidates(seen):
-            theirs = self.standings.get((where, other.route.name))
-            if theirs is None or other is route or theirs.rank != mine.rank:
-                continue
-            why = mine.tie(theirs, self.generation)
-            if why and other.matches(seen):
-                verdict.maybe = (other,)
-                return f"{other.route.name} matches too and stands as high: {why}"
-        return ""
-
-    @property
-    def has_listener(self) -> bool:
-        """Return whether there is anything to judge."""
-        return bool(self.document["configs"][0]["dynamic_listeners"])
-
-    @property
-    def fingerprint(self) -> bytes:
-        """Return what is the same for translations that judge alike."""
-        generation = self.generation
-        parts = (self.document, self.unclear, list(self.standings.values()), self.doubt)
-        return msgspec.json.encode((parts, generation.sorted_kinds, generation.names_decide))
-
-    @property
-    def config(self) -> ConfigDump:
-        """Return the config dump."""
-        return ConfigDump.parse(msgspec.json.encode(self.document))
 
 
 def translate(snapshot: Snapshot, generation: Generation) -> list[Translation]:
@@ -214,9 +100,12 @@ class _Gateway:
             chains = []
             for group in groups:
                 tables.append(self._table(group))
-                chains.append(_chain(group, self.snapshot, secure=protocol == "HTTPS"))
-            sockets.append(_socket(_name(members[0]), port, chains, secure=protocol == "HTTPS"))
-        self.made.document = _dump(sockets, tables)
+                first = group[0][0]
+                every = [row for _, own in group for row in own]
+                secure = protocol == "HTTPS"
+                chains.append(chain(_name(first), first, every, self.snapshot, secure=secure))
+            sockets.append(socket(_name(members[0]), port, chains, secure=protocol == "HTTPS"))
+        self.made.document = dump(sockets, tables)
         return self.made
 
     def _rows(self, listeners: list[Listener]) -> dict[str, list[Row]]:
@@ -229,26 +118,28 @@ class _Gateway:
             ]
             for listener in attached:
                 port = attached[0].port if self.generation.shares_redirect_port else listener.port
-                hosts = hosts_on(route, listener)
+                served = hosts_on(route, listener)
                 found[_name(listener)] += rows_of(
-                    route, hosts, port, listener, self.snapshot, self.generation
+                    route, served, port, listener, self.snapshot, self.generation
                 )
         return found
 
     def _table(self, group: list[tuple[Listener, list[Row]]]) -> dict[str, Any]:
-        hosts: list[dict[str, Any]] = []
+        found: list[dict[str, Any]] = []
         taken: set[str] = set()
         for listener, rows in group:
-            made = _hosts(rows, _name(listener), self.gateway, listener.name, self.preserves)
+            made = hosts(
+                rows, _name(listener), self.gateway, listener.name, preserves=self.preserves
+            )
             for host in made:
                 if host["domains"][0] in taken:
                     why = f"two listeners serve {host['domains'][0]}: Envoy refuses such a table"
                     self.made.doubt = self.made.doubt or why
                 taken.add(host["domains"][0])
-            hosts += made
+            found += made
             _note(self.made, _name(listener), rows, preserves=self.preserves)
         name = _name(group[0][0])
-        return {"name": name, "virtual_hosts": hosts, "ignore_port_in_host_matching": True}
+        return {"name": name, "virtual_hosts": found, "ignore_port_in_host_matching": True}
 
 
 def _note(made: Translation, where: str, rows: list[Row], *, preserves: bool) -> None:
@@ -297,176 +188,6 @@ def _doubt(snapshot: Snapshot) -> str:
     return ""
 
 
-# ------------------------------------------------------------------ routes
-
-
-def rows_of(
-    route: Resource,
-    hosts: list[str],
-    port: int,
-    listener: Listener | None,
-    snapshot: Snapshot,
-    generation: Generation,
-) -> list[Row]:
-    """Return the routes that an object becomes on a listener."""
-    found: list[Row] = []
-    for index, entry in rules_of(route):
-        rule = read_rule(entry, snapshot)
-        fault = fails(rule, generation, snapshot)
-        policies = policies_of(route, text(entry.body, "name"), listener, snapshot)
-        acting = tuple(filters(policies))
-        matches = list(_matches(route, rule, generation))
-        if any(not _regexes_are_valid(made) for _, made, _ in matches):
-            if generation.since < (1, 4, 0):
-                return []  # the object is refused as a whole
-            continue
-        for place, made, written in matches:
-            prefix = written if "path_separated_prefix" in made or made.get("prefix") else ""
-            action = action_of(rule, prefix, port, generation)
-            if fault:
-                action = {"direct_response": {"status": 500}}
-            in_time(action, next((p for k, p in policies.items() if k.name[0] == "B"), None))
-            base = f"{route.kind.name.lower()}/{route.namespace}/{route.name}"
-            body = {
-                "match": made,
-                **action,
-                "metadata": _metadata(route, text(entry.body, "name")),
-                "typed_per_filter_config": {
-                    name: filter_config(message, name) for _, name, message in acting
-                },
-            }
-            for host in hosts:
-                name = f"{base}/rule/{index}/match/{place}/{host.replace('.', '_')}"
-                key = order(made, written, generation)
-                found.append(Row(host, key, {"name": name, **body}, acting, rule.unclear, route))
-    return found
-
-
-def _matches(
-    route: Resource, rule: Rule, generation: Generation
-) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Yield number, match and written path of each route of a rule."""
-    grpc = route.kind == GRPC_ROUTE
-    written = [match for match in entries(rule.entry.body, "matches") if isinstance(match, dict)]
-    build = grpc_match if grpc else http_match
-    cookies: list[Mapping[str, Any]] = [{}]
-    if generation.cookies and rule.cookies:
-        cookies = rule.cookies
-    if not written and (grpc or cookies == [{}]):
-        # the API fills in a match for an HTTPRoute, so it is never without one
-        start = -1 if grpc else 0
-        default: dict[str, Any] = {} if grpc else {"path": {"type": "PathPrefix", "value": "/"}}
-        yield start, *build(default, cookies[0])
-        return
-    combined = [(match, more) for match in written or [{}] for more in cookies]
-    for place, (match, more) in enumerate(combined):
-        if not grpc and "path" not in match:  # as above
-            match = {"path": {"type": "PathPrefix", "value": "/"}, **match}
-        yield place, *build(match, more)
-
-
-def _regexes_are_valid(made: Mapping[str, Any]) -> bool:
-    found = [made.get("safe_regex")]
-    for key in ("headers", "query_parameters", "cookies"):
-        found += [entry["string_match"].get("safe_regex") for entry in made.get(key, [])]
-    return all(regex(entry["regex"]) is not None for entry in found if entry)
-
-
-def _metadata(resource: Resource, section_name: str) -> dict[str, Any]:
-    made = {"kind": resource.kind.name, "namespace": resource.namespace, "name": resource.name}
-    if section_name:
-        made["sectionName"] = section_name
-    return {"filter_metadata": {"envoy-gateway": {"resources": [made]}}}
-
-
-# ------------------------------------------------------------------ documents
-
-
-def _hosts(
-    rows: list[Row], name: str, gateway: Resource | None, section_name: str, preserves: bool  # noqa: FBT001 - private
-) -> list[dict[str, Any]]:  # fmt: skip
-    by_host: dict[str, list[Row]] = {}
-    for row in rows:
-        by_host.setdefault(row.host, []).append(row)
-    return [
-        {
-            "name": f"{name}/{host.replace('.', '_')}",
-            "domains": [host],
-            "routes": [
-                row.route
-                for row in (members if preserves else sorted(members, key=lambda r: r.order))
-            ],
-            **({"metadata": _metadata(gateway, section_name)} if gateway is not None else {}),
-        }
-        for host, members in by_host.items()
-    ]
-
-
-def _chain(
-    group: list[tuple[Listener, list[Row]]], snapshot: Snapshot, *, secure: bool
-) -> dict[str, Any]:
-    listener = group[0][0]
-    manager = settings(listener, snapshot)
-    rows = [row for _, members in group for row in members]
-    made = _chain_of(_name(listener), manager, rows, secure=secure)
-    if secure and listener.hostname:
-        made["filter_chain_match"] = {"server_names": [listener.hostname]}
-    return made
-
-
-def _chain_of(
-    name: str, manager: dict[str, Any], rows: list[Row], *, secure: bool
-) -> dict[str, Any]:
-    found = sorted({entry for row in rows for entry in row.filters})
-    manager["rds"] = {"route_config_name": name}
-    manager["http_filters"] = [
-        {"name": title, "disabled": True, "typed_config": {"@type": f"{API}{message}"}}
-        for _, title, message in found
-    ]
-    kind = "envoy.filters.network.http_connection_manager"
-    made: dict[str, Any] = {"name": name, "filters": [{"name": kind, "typed_config": manager}]}
-    if secure:
-        tls = {"@type": API + "extensions.transport_sockets.tls.v3.DownstreamTlsContext"}
-        made["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": tls}
-    return made
-
-
-def _socket(name: str, port: int, chains: list[dict[str, Any]], *, secure: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "name": name,
-        "address": {
-            "socket_address": {
-                "address": "0.0.0.0",  # noqa: S104 - what Envoy Gateway writes
-                "port_value": port + 10_000 if port < 1024 else port,
-            }
-        },
-    }
-    if secure:
-        inspector = {"@type": API + "extensions.filters.listener.tls_inspector.v3.TlsInspector"}
-        made["listener_filters"] = [{"name": "tls_inspector", "typed_config": inspector}]
-        return made | {"filter_chains": chains}
-    return made | {"default_filter_chain": chains[0]}
-
-
-def _dump(sockets: list[dict[str, Any]], tables: list[dict[str, Any]]) -> dict[str, Any]:
-    kind = API + "admin.v3."
-    return {
-        "configs": [
-            {
-                "@type": kind + "ListenersConfigDump",
-                "dynamic_listeners": [
-                    {"name": socket["name"], "active_state": {"listener": socket}}
-                    for socket in sockets
-                ],
-            },
-            {
-                "@type": kind + "RoutesConfigDump",
-                "dynamic_route_configs": [{"route_config": table} for table in tables],
-            },
-        ]
-    }
-
-
 def _absent(
     ref: Ref, routes: list[Resource], snapshot: Snapshot, generation: Generation
 ) -> Translation:
@@ -475,25 +196,25 @@ def _absent(
     made = Translation(name, generation, doubt=_doubt(snapshot))
     rows = []
     for route in routes:
-        hosts = hostnames_of(route) or ["*"]
-        rows += rows_of(route, hosts, 80, None, snapshot, generation)
+        served = hostnames_of(route) or ["*"]
+        rows += rows_of(route, served, 80, None, snapshot, generation)
     _note(made, name, rows, preserves=False)
     for row in rows:
         if "redirect" in row.route:
             why = f"Gateway {name} was not given, so the port of the redirect is not known"
             made.unclear.setdefault(row.route["name"], why)
     table = {"name": name, "ignore_port_in_host_matching": True}
-    table |= {"virtual_hosts": _hosts(rows, name, None, "", preserves=False)}
+    table |= {"virtual_hosts": hosts(rows, name, None, "", preserves=False)}
     sockets = [
-        _socket(
+        socket(
             f"{name}/{port}",
             port,
-            [_chain_of(name, _plain_settings(), rows, secure=secure)],
+            [chain_of(name, _plain_settings(), rows, secure=secure)],
             secure=secure,
         )
         for port, secure in OPEN_PORTS
     ]
-    made.document = _dump(sockets, [table])
+    made.document = dump(sockets, [table])
     return made
 
 
