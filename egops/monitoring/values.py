@@ -105,6 +105,11 @@ SETTINGS: dict[str, Setting] = {
     "certificates.critical_days": Setting(
         7, "days before expiry at which to page", _number(0, 4000)
     ),
+    "ratelimit.unchecked_share": Setting(
+        0.01,
+        "share of limited requests that pass unchecked above which it warns",
+        _number(0, 1, exclusive=False),
+    ),
     "deployment": Setting("envoy-gateway", "name of Envoy Gateway's Deployment", _name),
     "container": Setting("envoy-gateway", "name of Envoy Gateway's container", _name),
     "lease": Setting("5b9825d2.gateway.envoyproxy.io", "name of the leader lease", _name),
