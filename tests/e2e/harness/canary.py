@@ -4,7 +4,7 @@ They are copies of running pods without the labels of their Service, so no user 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from tests.e2e.cluster.shell import RigError, sh, wait_for
 from tests.e2e.harness.counters import LIMITER_LABELS, samples
 
 LINKED = ("metered.demo.test", "wasm.demo.test")
+PLAIN = ("www.demo.test",)
 LOADED = "ratelimit_service_config_load_success"
 
 
@@ -53,15 +54,15 @@ def _answers(address: str, host: str) -> bool:
     return sh(*command, "-H", f"Host: {host}", f"http://{address}:10080/", check=False) == "200"
 
 
-def envoy(name: str, timeout: float = 60) -> str:
+def envoy(name: str, hosts: Sequence[str] = LINKED, timeout: float = 60) -> str:
     """Start a new Envoy; return what it cannot do, or nothing.
 
-    It has to become Ready (xDS), and to answer where the rate limit service and a Wasm filter that
-    it has to fetch are in the way.
+    It has to become Ready (xDS), and to answer for each host: by default where the rate limit
+    service, and a Wasm filter that it has to fetch, are in the way.
     """
     try:
         with _sent(PROXY_LABELS, name, timeout) as address:
-            for host in LINKED:
+            for host in hosts:
                 wait_for(f"{host} through {name}", partial(_answers, address, host), 10)
     except RigError as exc:
         return str(exc)
@@ -87,6 +88,16 @@ def rate_limiter(name: str, timeout: float = 60) -> str:
 
 def both(name: str) -> list[str]:
     """Start one of each; return what they cannot do."""
-    stamp = f"{name}-{time.monotonic_ns() % 10**6}"
-    found = (envoy(f"canary-envoy-{stamp}"), rate_limiter(f"canary-limiter-{stamp}"))
+    unique = _unique(name)
+    found = (envoy(f"canary-envoy-{unique}"), rate_limiter(f"canary-limiter-{unique}"))
     return [problem for problem in found if problem]
+
+
+def alone(name: str) -> list[str]:
+    """Start an Envoy where there is no rate limit service; return what it cannot do."""
+    found = envoy(f"canary-envoy-{_unique(name)}", PLAIN)
+    return [found] if found else []
+
+
+def _unique(name: str) -> str:
+    return f"{name}-{time.monotonic_ns() % 10**6}"

@@ -11,8 +11,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.e2e.harness import canary
 from tests.e2e.harness.api_proxy import Write, between
 from tests.e2e.harness.process import FAST, KILLED, Running, run
+from tests.e2e.harness.rotation import Watched
+from tests.e2e.harness.story import Story
 
 VOLATILE = ("resourceVersion", "renewTime", "acquireTime", "leaseTransitions")
 UNWATCHED = ("leases", "events", "selfsubjectaccessreviews")
@@ -109,3 +112,28 @@ class Killer:
             self._dead = True
             self._running.kill()
             self.points.append(point)
+
+
+def rotate_by_kills(story: Story, watched: Watched) -> tuple[Killer, Running]:
+    """Rotate in runs that are all killed but the last; a canary is sent after each phase's first.
+
+    Each kill is a row of the story's notes: where, and what had failed by then.
+    """
+    killer, phases = Killer(), set[str]()
+
+    def look(point: Point) -> None:
+        cannot = []
+        if point.phase not in phases:
+            phases.add(point.phase)
+            cannot = (
+                canary.both("killed") if watched.counters.limiters else [canary.envoy("killed")]
+            )
+        assert not any(cannot), f"{point}: {cannot}"
+        failed = watched.load.result().failed.total()
+        streams = watched.counters.dropped_streams() or "no stream dropped"
+        story.note(f"| {point} | resumed | {failed} failed | {streams} |")
+
+    story.record.fault = "SIGKILL at each step, then resumed"
+    done = killer.chain("certs", "rotate", between_runs=look)
+    story.note(f"after {len(killer.points)} kills: exit {done.exit_code}, {done.seconds:.0f} s")
+    return killer, done

@@ -16,7 +16,7 @@ from tests.e2e.cluster.shell import wait_for
 from tests.e2e.harness import canary, faults
 from tests.e2e.harness import rotation as rotating
 from tests.e2e.harness.api_proxy import Answer, Write, between
-from tests.e2e.harness.crashes import Killer
+from tests.e2e.harness.crashes import Killer, rotate_by_kills
 from tests.e2e.harness.installation import EnvoyGateway
 from tests.e2e.harness.process import FAST, KILLED, Running, run
 from tests.e2e.harness.story import Story
@@ -82,7 +82,7 @@ def test_a_secret_that_may_not_be_written_stops_it_and_it_goes_on_later(
     with rotating.under_load("forbidden", rotating.PLAIN) as watched:
         with between(writes=forbid) as (kubeconfig, _):
             stopped = run(*ROTATE, *FAST, kubeconfig=kubeconfig)
-        assert not canary.envoy(f"canary-{time.monotonic_ns() % 10**6}")
+        assert not canary.alone("forbidden")
         done = run(*ROTATE, *FAST)
 
     no_trace(stopped)
@@ -189,6 +189,19 @@ def test_a_pod_that_never_reloads_is_named_and_no_leaf_is_swapped(
     assert held["envoy/tls.crt"] == before["envoy/tls.crt"], "no leaf may be swapped yet"
     settles(story, "went on without it", done)
     assert not watched.load.result().failed, watched.told()
+
+
+def test_killed_at_every_step_it_goes_on(eg: EnvoyGateway, story: Story) -> None:
+    """SIGKILL after each write and at each wait, one after another, in a single rotation."""
+    before = rotating.fingerprints()
+
+    with rotating.under_load("onward", rotating.PLAIN) as watched:
+        killer, done = rotate_by_kills(story, watched)
+
+    assert done.exit_code == 0, done.told()
+    assert len(killer.points) >= 12, killer.points
+    assert before["envoy/tls.crt"] != rotating.fingerprints()["envoy/tls.crt"]
+    assert not watched.broken(), "\n".join([*watched.broken(), watched.told()])
 
 
 def test_killed_at_every_step_it_goes_back(eg: EnvoyGateway, story: Story) -> None:
