@@ -93,10 +93,14 @@ def _unknown(_seen: Seen) -> bool | None:
 
 
 class Hit(NamedTuple):
-    """What a table answers: the route that surely matches, and those before it that may."""
+    """What a table answers: the route that surely matches, and those before it that may.
+
+    `unsure`: where a matcher tree leads to is not known, so any of its routes may.
+    """
 
     route: Compiled | None
     maybe: tuple[Compiled, ...] = ()
+    unsure: bool = False
 
 
 class Host:
@@ -122,7 +126,7 @@ class Host:
         if self.virtual_host.matcher:
             places = self._led_to(seen)
             if places is None:
-                return Hit(None, tuple(self.index.compiled))
+                return Hit(None, tuple(self.index.compiled), unsure=True)
             candidates = iter([self.index.compiled[at] for at in places])
         else:
             candidates = self.index.candidates(seen)

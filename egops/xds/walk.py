@@ -305,7 +305,10 @@ class Walker:
                 return
         hit = host.find(seen)
         verdict.route, verdict.maybe = hit.route, hit.maybe
-        if hit.maybe:
+        if hit.unsure:
+            verdict.outcome = "unknown"
+            verdict.reason = "where the matcher tree leads to can't be known offline"
+        elif hit.maybe:
             verdict.outcome = "unknown"
             verdict.reason = "a route's conditions can't be known offline"
         elif hit.route is None:
