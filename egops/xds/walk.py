@@ -29,8 +29,9 @@ from egops.xds.match_table import Compiled, Host, Table, without_port
 from egops.xds.match_version import Behaviour, behaviour
 from egops.xds.walk_action import act, tls_redirect
 from egops.xds.walk_codec import Refusal, read
+from egops.xds.walk_fields import Origin
 from egops.xds.walk_filters import health_answer, may_reroute, sets_metadata_early
-from egops.xds.walk_manager import Manager, Origin, Upgrade, prepare
+from egops.xds.walk_manager import Manager, Upgrade, prepare
 
 if TYPE_CHECKING:
     from egops.xds.config_dump import ConfigDump, FilterChain, Listener, LoadAssignment
