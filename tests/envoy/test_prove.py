@@ -55,6 +55,31 @@ def test_a_local_envoy_agrees_with_the_explanation(url: str) -> None:
     assert told["proof"]["status"] == (None if told["outcome"] == "closed" else _status(told))
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("https://canary.demo.test/api", "--proto", "h2"), 200),
+        (("http://www.demo.test/", "--proto", "h2", "-H", "x_y: 1"), None),
+        (("https://nope.test/", "--proto", "h2"), None),
+        (("POST", "http://nope.test/a.B/C", "--proto", "grpc"), 200),
+    ],
+)
+def test_a_local_envoy_agrees_over_http2(words: tuple[str, ...], status: int | None) -> None:
+    told = explain(*words, "--config-dump", EG_190, "--prove")
+
+    assert told["proof"]["agrees"] is True
+    assert told["proof"]["status"] == status
+
+
+def test_http3_cannot_be_proved() -> None:
+    words = ["http://www.demo.test/", "--proto", "h3", "--config-dump", EG_190, "--prove"]
+
+    result = CliRunner().invoke(root, ["routes", "explain", *words])
+
+    assert result.exit_code in (2, 3)
+    assert "error:" in result.stderr
+
+
 def _status(told: Any) -> int:
     return 200 if told["outcome"] == "route" else int(told["status"])
 
