@@ -105,13 +105,12 @@ def _extension(world: World, attachment: Attachment, path: Path, ref: object) ->
 
 
 def _headers(world: World, attachment: Attachment) -> Iterator[Fault]:
-    """Yield what header filters can't do; in rules of an HTTPRoute it counts from 1.8 on."""
+    """Yield what header filters of backendRefs can't do; those of rules are EGU-1826's."""
     if upgrade_of(world.snapshot).from_version < (1, 3, 2):
         return  # EGU-1316 and EGU-1336 tell what becomes of the filter
-    for of_backends in (False, True):
-        found = refused(attachment.route, of_backends=of_backends)
-        if found is not None and (of_backends or attachment.route.kind == GRPC_ROUTE):
-            yield Fault(attachment, *found)
+    found = refused(attachment.route, of_backends=True)
+    if found is not None and attachment.route.kind == HTTP_ROUTE:
+        yield Fault(attachment, *found)
 
 
 def _mirror(world: World, attachment: Attachment, path: Path, body: object) -> Iterator[Fault]:

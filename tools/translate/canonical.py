@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import groupby
 from typing import Any
 
 Json = dict[str, Any]
@@ -172,11 +173,10 @@ def _walk(value: Any, world: World) -> Any:
     value = {_RENAMED.get(k, k): entry for k, entry in value.items() if k not in _DROPPED}
     _metadata(value)
     _requirements(value, world)
-    if value.get("max_connections_to_accept_per_socket_event") == 1:
-        del value["max_connections_to_accept_per_socket_event"]
     if str(value.get("locality", {}).get("region", "")).rpartition("/")[0].endswith("/backend"):
         del value["locality"]  # the backend's number: a label
     _filters(value)
+    _defaults(value)
     _rate_limits(value)
     _body(value)
     _pem(value)
@@ -184,7 +184,8 @@ def _walk(value: Any, world: World) -> Any:
         value["cluster"] = NOWHERE
     if "typed_per_filter_config" in value:
         value["typed_per_filter_config"] = {
-            name: _per_route(entry) for name, entry in value["typed_per_filter_config"].items()
+            str(_unsuffixed({"name": name})["name"]): _per_route(entry)
+            for name, entry in value["typed_per_filter_config"].items()
         }
     return {key: _walk(entry, world) for key, entry in value.items()}
 
@@ -197,13 +198,32 @@ def _filters(value: Json) -> None:
     found = value.get("http_filters")
     if isinstance(found, list):
         always = sorted((f for f in found if f.get("name") in _GRPC), key=lambda f: str(f["name"]))
-        value["http_filters"] = [*always, *(f for f in found if f.get("name") not in _GRPC)]
+        rest = [_unsuffixed(f) for f in found if f.get("name") not in _GRPC]
+        value["http_filters"] = [*always, *_grouped(rest)]
     chains = value.get("filter_chains")
     if isinstance(chains, list):  # the name of a chain is a label
         value["filter_chains"] = [{k: v for k, v in one.items() if k != "name"} for one in chains]
 
 
+_SHARED = ("envoy.filters.http.basic_auth",)
+
+
+def _unsuffixed(found: Json) -> Json:
+    """Drop the policy's name from a filter that one release names after it and another not."""
+    base = str(found.get("name", "")).partition("/")[0]
+    return {**found, "name": base} if base in _SHARED else found
+
+
+def _grouped(filters: list[Json]) -> list[Json]:
+    """Sort neighbours of one kind by name: their order among themselves was that of a map."""
+    found: list[Json] = []
+    for _, group in groupby(filters, key=lambda f: str(f.get("name", "")).partition("/")[0]):
+        found += sorted(group, key=lambda f: str(f.get("name", "")))
+    return found
+
+
 _LIMITER = "envoy.filters.http.ratelimit"
+_LIMITERS = (_LIMITER, "envoy.filters.http.local_ratelimit")
 
 
 def _rate_limits(value: Json) -> None:
@@ -214,10 +234,13 @@ def _rate_limits(value: Json) -> None:
     found = list(action.get("rate_limits") or [])
     value["route"] = {k: v for k, v in action.items() if k != "rate_limits"}
     per_filter = dict(value.get("typed_per_filter_config") or {})
-    own = {name: body for name, body in per_filter.items() if name.startswith(_LIMITER)}
-    for name, body in own.items():
-        found += body.get("rate_limits") or []
-        del per_filter[name]
+    for name, body in list(per_filter.items()):
+        if name.startswith(_LIMITERS) and isinstance(body, dict):
+            found += body.get("rate_limits") or []
+            rest = {k: v for k, v in body.items() if k not in ("rate_limits", "domain")}
+            del per_filter[name]
+            if name.startswith(_LIMITERS[1]):
+                per_filter[name] = rest
     value.pop("typed_per_filter_config", None)
     if found:
         per_filter[_LIMITER] = {"rate_limits": found}
@@ -228,14 +251,14 @@ def _rate_limits(value: Json) -> None:
 def _body(value: Json) -> None:
     """Write the body of a direct response as a format; one with `%` is another text since 1.8."""
     answer = value.get("direct_response")
-    if not isinstance(answer, dict) or "body" not in answer:
+    if not isinstance(answer, dict):
         return
-    source = answer["body"]
-    written = next((str(v) for v in source.values()), "")
-    text = base64.b64decode(written).decode("utf-8", "replace") if "inline_bytes" in source else ""
-    if "%" not in (text or written):
-        rest = {key: entry for key, entry in answer.items() if key != "body"}
-        value["direct_response"] = {**rest, "body_format": {"text_format_source": source}}
+    source = answer.get("body") or answer.get("body_format", {}).get("text_format_source") or {}
+    raw = source.get("inline_bytes")
+    text = base64.b64decode(raw).decode("utf-8", "replace") if raw else source.get("inline_string")
+    if isinstance(text, str) and ("body" not in answer or "%" not in text):
+        rest = {key: entry for key, entry in answer.items() if key not in ("body", "body_format")}
+        value["direct_response"] = {**rest, "text": text}
 
 
 def _pem(value: Json) -> None:
@@ -245,6 +268,29 @@ def _pem(value: Json) -> None:
         raw = base64.b64decode(inline)
         if raw.startswith(b"-----BEGIN"):
             value["inline_bytes"] = b"".join(raw.split()).decode("ascii", "replace")
+
+
+def _defaults(value: Json) -> None:
+    """Leave out what one release writes and another leaves to Envoy's default."""
+    for key, default in _DEFAULTS.items():
+        if value.get(key) == default:
+            del value[key]
+    if "enforcing_consecutive_gateway_failure" in value and not value.get(
+        "consecutive_gateway_failure"
+    ):
+        del value["enforcing_consecutive_gateway_failure"]  # nothing is counted
+    body = value.get("body")
+    inline = body.get("inline_string") if isinstance(body, dict) else None
+    if isinstance(inline, str) and "%" not in inline and "status_code" in value:
+        del value["body"]
+        value["body_format"] = {"text_format": inline}
+
+
+_DEFAULTS: Json = {
+    "max_connections_to_accept_per_socket_event": 1,
+    "max_dynamic_descriptors": 10000,  # a wildcard descriptor was not possible before
+    "runtime_fraction": {"default_value": {"numerator": 100}},
+}
 
 
 def _metadata(value: Json) -> None:

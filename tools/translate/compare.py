@@ -47,8 +47,9 @@ OUTSIDE = {
     "EGU-1323",
 }
 # judged by the API server, the provider, the infrastructure or Envoy itself: no translator's matter
-EVERYWHERE = {"EGU-0014", "EGU-1301", "EGU-1326", "EGU-1327", "EGU-1804", "EGU-1809", "EGU-1909"}
-# said of every installation
+EVERYWHERE = {"EGU-0014", "EGU-1301", "EGU-1326", "EGU-1327"}
+AT_GATEWAY = {"EGU-1425", "EGU-1724", "EGU-1828"}
+# infos said of every installation, and those at a listener that are not
 
 
 def judge(objects: list[dict[str, Any]], start: str, end: str) -> list[Finding]:
@@ -174,7 +175,8 @@ def _is_mass(finding: Finding) -> bool:
     is_info = finding.severity == Severity.INFO
     if finding.code == "EGU-1316":
         return is_info and finding.at.ref.kind.name != "HTTPRoute"
-    return is_info and finding.code in EVERYWHERE
+    of_all = finding.at.ref.kind.name in ("GatewayClass", "Gateway", "Deployment")
+    return is_info and (finding.code in EVERYWHERE or (of_all and finding.code not in AT_GATEWAY))
 
 
 def _is_outside(finding: Finding) -> bool:

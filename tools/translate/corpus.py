@@ -199,7 +199,9 @@ def _helpers() -> list[Object]:
     found.append(_secret("ca-secret", {"ca.crt": good}))
     found.append(_secret("login", {"client-secret": b"s"}))
     found.append(_secret("users", {".htpasswd": b"a:{SHA}" + b"qUqP5cyxm6YcTAhz05Hph5gvu9M="}))
-    found.append(_secret("hmac", {"hmac-secret": b"x" * 32}))
+    hmac = _secret("envoy-oidc-hmac", {"hmac-secret": b"x" * 32})
+    hmac["metadata"]["namespace"] = "envoy-gateway-system"
+    found.append(hmac)
     return found
 
 

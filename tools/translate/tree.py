@@ -33,12 +33,14 @@ SINGLES: dict[str, tuple[str, str]] = {
     "envoyProxyForGatewayClass": (f"{EG}/v1alpha1", "EnvoyProxy"),
     "gatewayClass": (f"{GWAPI}/v1", "GatewayClass"),
 }
+_NAMES = {key.lower(): key for key in (*LISTS, *SINGLES)}  # as lenient as Go's decoder
 CLASS = "envoy-gateway-class"
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 
 
 def objects_of(tree: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the Kubernetes objects of a resource tree, a GatewayClass included."""
+    tree = {_NAMES.get(key.lower(), key): value for key, value in tree.items()}
     found = []
     for key, head in SINGLES.items():
         if isinstance(tree.get(key), dict):

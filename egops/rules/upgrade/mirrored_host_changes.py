@@ -40,10 +40,11 @@ def mirrored_host_changes(snapshot: Snapshot) -> Iterator[Problem]:
     upgrade_of(snapshot)
     joined = world(snapshot)
     for attachment in joined.routes(HTTP_ROUTE, GRPC_ROUTE):
-        for ref in mirror_refs(attachment.route):
-            fault = fault_of(joined, ref, attachment.route)
-            if snapshot.all(SERVICE) and isinstance(fault, Fault) and not fault.possible:
-                continue  # nothing is mirrored to it
+        mirrors = list(mirror_refs(attachment.route))
+        faults = [fault_of(joined, ref, attachment.route) for ref in mirrors]
+        if snapshot.all(SERVICE) and any(isinstance(f, Fault) and not f.possible for f in faults):
+            continue  # nothing is mirrored
+        for ref in mirrors:
             yield change(
                 snapshot,
                 ref.entry.at(),
