@@ -119,6 +119,13 @@ def certgen_overwrite(version: str) -> None:
         raise RigError(f"{exc}\n{log}", component="certgen") from exc
 
 
+def restart_rate_limiter() -> None:
+    """Restart the rate limit service."""
+    workload = "deployment/envoy-ratelimit"
+    kube.kubectl("-n", EG_NAMESPACE, "rollout", "restart", workload)
+    kube.rolled_out(EG_NAMESPACE, workload, timeout=180)
+
+
 def heal() -> None:
     """Restart all that keeps certificates in memory, as one must after `certgen --overwrite`."""
     fleet = f"deployment/{_fleet()}"

@@ -137,6 +137,10 @@ def test_certgen_overwrite_breaks_what_a_rotation_must_not(
 
     with rotating.under_load(f"certgen-{eg.version}") as watched:
         rotating.certgen_overwrite(eg.version)
+        if eg.minor < (1, 5):
+            # until the rate limit service's pod is another, Envoy resumes the TLS session and does
+            # not look at the certificate; from 1.5 on a new context, by SDS, knows no session
+            rotating.restart_rate_limiter()
         end = time.monotonic() + 60  # the rate limit service's connections live for 20 s
         while time.monotonic() < end and not watched.counters.risen("limiter refused"):
             time.sleep(1)
