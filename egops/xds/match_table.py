@@ -142,7 +142,10 @@ class Host:
         """Return the places of the routes that the matcher tree leads to; None if not known."""
         if self._tree is None:
             self._tree = Tree(self.virtual_host.matcher)
-        return self._tree.places(seen)
+        places = self._tree.places(seen)
+        if places and places[-1] >= len(self.index.compiled):
+            return None  # its routes could not be read
+        return places
 
 
 class _Index:

@@ -6,6 +6,7 @@ match like any other route. A branch that leads nowhere is left again, and the n
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,11 @@ class Tree:
 
     def __init__(self, matcher: Raw) -> None:
         """Take the `matcher` of a virtual host."""
-        body = plain(matcher)
+        self._root: Callable[[Seen], Places | None] = _unknown
+        with contextlib.suppress(AttributeError, TypeError, msgspec.ValidationError):
+            self._build(plain(matcher))  # one of another shape stays unknown
+
+    def _build(self, body: Any) -> None:
         counter = itertools.count()
         self._places = {
             id(target): tuple(next(counter) for _ in tree_routes(target))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.json import encode
@@ -83,15 +85,16 @@ class VirtualHost(Struct, frozen=True, gc=False):
     typed_per_filter_config: Raw = EMPTY
     rate_limits: Raw = EMPTY
     retry_policy: Raw = EMPTY
+    route_specifiers: Raw = EMPTY
 
     def __post_init__(self) -> None:
         """Take the routes out of a matcher tree."""
-        if self.matcher and not self.routes:
-            found = [
-                route
-                for target in tree_targets(plain(self.matcher))
-                for route in tree_routes(target)
-            ]
+        if not self.matcher or self.routes:
+            return
+        # a tree of another shape leads to nothing that could be listed
+        with contextlib.suppress(AttributeError, TypeError, msgspec.ValidationError):
+            targets = tree_targets(plain(self.matcher))
+            found = [route for target in targets for route in tree_routes(target)]
             force_setattr(self, "routes", msgspec.json.decode(encode(found), type=list[Route]))
 
 
@@ -106,6 +109,7 @@ class RouteConfiguration(Struct, frozen=True, gc=False):
     typed_per_filter_config: Raw = EMPTY
     vhost_header: str = ""
     internal_only_headers: list[str] = []
+    route_specifiers: Raw = EMPTY
 
 
 class SocketAddress(Struct, frozen=True, gc=False):

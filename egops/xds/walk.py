@@ -304,6 +304,10 @@ class Walker:
                 verdict.outcome, verdict.status = "redirect", 301
                 verdict.location = tls_redirect(seen) if seen.path else None
                 return
+        if table.config.route_specifiers or host.virtual_host.route_specifiers:
+            verdict.outcome = "unknown"
+            verdict.reason = "an extension (route_specifiers) may choose another route"
+            return
         hit = host.find(seen)
         verdict.route, verdict.maybe = hit.route, hit.maybe
         if hit.unsure:

@@ -42,7 +42,8 @@ def act(compiled: Compiled, seen: Seen, clusters: Collection[str] | None) -> Act
     if route.redirect:
         redirect = plain(route.redirect)
         status = REDIRECTS.get(redirect.get("response_code", ""), 301)
-        target = location(compiled, redirect, seen) if seen.path else None
+        told = seen.path and not redirect.get("path_rewrite")  # a format string: made by Envoy
+        target = location(compiled, redirect, seen) if told else None
         return Action("redirect", status, target)
     if route.route:
         return Action("route", _missing(plain(route.route), seen, clusters))

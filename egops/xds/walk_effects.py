@@ -214,9 +214,13 @@ def rewrite_steps(route: Compiled, seen: Seen) -> Iterator[Step]:
     if not isinstance(action, dict):
         return
     path, host = upstream_path(route, action, seen), upstream_host(action, seen)
-    if path != seen.path:
+    if written := action.get("path_rewrite"):
+        yield {"stage": "rewrite", "text": f"path becomes what {written} stands for"}
+    elif path != seen.path:
         yield {"stage": "rewrite", "text": f"path becomes {decode(path)}", "path": decode(path)}
-    if host is None and (hosts := weighted_hosts(action)):
+    if written := action.get("host_rewrite"):
+        yield {"stage": "rewrite", "text": f"host becomes what {written} stands for"}
+    elif host is None and (hosts := weighted_hosts(action)):
         for cluster, name in hosts.items():
             text = f"host becomes {name} for cluster {cluster}"
             yield {"stage": "rewrite", "text": text, "host": name, "cluster": cluster}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from egops.xds.walk_replica import replica
+from egops.xds.walk_story import Story
 from tests.xds.test_walk import ask, host, route, taken, walker
 
 API = "type.googleapis.com/envoy."
@@ -89,6 +90,10 @@ def test_predicates_are_joined_and_lists_of_routes_tried_in_order() -> None:
         {"matcher_tree": {"input": {"name": "other"}, "exact_match_map": {"map": {"a": to()}}}},
         {"matcher_tree": {"input": input_of(":path"), "custom_match": {"name": "trie"}}},
         {"matcher_list": {"matchers": [{"predicate": {}, "on_match": to(route("a"))}]}},
+        {"matcher_list": {"matchers": 5}},
+        {"matcher_list": {"matchers": ["a", None]}},
+        {"matcher_tree": {"exact_match_map": []}},
+        {"on_no_match": {"action": {"typed_config": {"@type": "x.Route", "match": 1, "name": 2}}}},
         {"on_no_match": {"keep_matching": True, **to(route("a"))}},
         {"on_no_match": {"action": {"name": "other", "typed_config": {"@type": "x.Other"}}}},
     ],
@@ -106,6 +111,26 @@ def test_a_tree_is_proved_with_the_places_of_its_routes() -> None:
 
     text = str(made["static_resources"]["listeners"][0])
     assert [f"'value': '{place}'" in text for place in range(4)] == [True, True, True, False]
+
+
+def test_extensions_and_formats_are_not_guessed() -> None:
+    extension = [{"name": "some", "typed_config": {"@type": "x.Some"}}]
+    redirect = {"name": "r", "match": {"prefix": "/"}, "redirect": {"path_rewrite": "/%REQ(a)%"}}
+    forward = {
+        "name": "f",
+        "match": {"prefix": "/"},
+        "route": {"cluster": "c", "path_rewrite": "/%REQ(a)%", "host_rewrite": "%REQ(b)%"},
+    }
+
+    assert ask(walker(host(route("a"), route_specifiers=extension))).outcome == "unknown"
+    verdict = ask(walker(host(redirect)))
+    assert (verdict.outcome, verdict.location) == ("redirect", None)
+    asked = walker(host(forward))
+    steps = Story(asked).tell(ask(asked))["steps"]
+    assert [step["text"] for step in steps if step["stage"] == "rewrite"] == [
+        "path becomes what /%REQ(a)% stands for",
+        "host becomes what %REQ(b)% stands for",
+    ]
 
 
 # ------------------------------------------------------------------ what Envoy takes away
