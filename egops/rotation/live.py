@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from egops.gather.kubeconfig import Connection
+    from egops.handshakes import Handshake
     from egops.rotation.material import KeyPair
 
 FILTER = (
@@ -29,6 +30,13 @@ FILTER = (
     r"(upstream_cx_total|fail_verify|ssl_context_update_by_sds|connect_fail)|key_rotation_failed"
     r"|connected_state|failure_mode_allowed|ratelimit.*(error|failure)"
 )
+
+
+def met(seen: Handshake) -> Met:
+    """Return what a handshake means for a gate."""
+    leaf = hashlib.sha256(seen.chain[0]).hexdigest() if seen.chain else ""
+    accepted = {ACCEPTED: True, REFUSED: False}.get(seen.outcome)
+    return Met(leaf, accepted, seen.reason or ("" if accepted else seen.outcome))
 
 
 class LiveObserver:
@@ -49,9 +57,7 @@ class LiveObserver:
             raise
         except EgopsError as exc:
             return Met(reason=exc.message)
-        leaf = hashlib.sha256(seen.chain[0]).hexdigest() if seen.chain else ""
-        accepted = {ACCEPTED: True, REFUSED: False}.get(seen.outcome)
-        return Met(leaf, accepted, seen.reason or ("" if accepted else seen.outcome))
+        return met(seen)
 
     def contexts(self, pod: Pod) -> list[Context]:
         """Return the TLS contexts of an Envoy."""

@@ -11,11 +11,14 @@ from egops.cli.certs.rotating import (
     interruptible,
     lock_of,
     release_of,
+    standalone,
     world_of,
     writing,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from egops.gather import SourceOptions
 
 
@@ -28,6 +31,7 @@ def rollback(
     *,
     source: SourceOptions,
     overwrite: bool,
+    config_home: Path | None,
     yes: bool,
     timeout: float,
     soak: float,
@@ -47,6 +51,13 @@ def rollback(
     from egops.rotation.session import refuse, require_rights, roll_back
     from egops.rotation.words import plan_lines
 
+    pace = Pace(timeout, soak, overwrite=overwrite)
+    if config_home:
+        confirm(f"Go back to the old files in {config_home}?", yes=yes)
+        with interruptible():
+            record = standalone(config_home, pace).roll_back()
+        click.echo(f"rolled back: {record.id}; the files hold what they held before")
+        return
     world = world_of(source)
     found = look(world, source.namespace, release_of(eg_version))
     click.echo("\n".join(plan_lines(found)))
@@ -54,6 +65,5 @@ def rollback(
     require_rights(world, found)
     confirm("Go back to the old certificates?", yes=yes)
     with interruptible():
-        pace = Pace(timeout, soak, overwrite=overwrite)
         record = roll_back(world, found, pace, lock_of(world, found))
     click.echo(f"rolled back: {record.id}; the Secrets hold what they held before, byte for byte")

@@ -13,6 +13,7 @@ from egops.cli.certs.rotating import (
     interruptible,
     lock_of,
     release_of,
+    standalone,
     world_of,
     writing,
 )
@@ -142,6 +143,7 @@ def rotate(
     backup: Path | None,
     emit: Path | None,
     from_issuer: bool,
+    config_home: Path | None,
     yes: bool,
     timeout: float,
     soak: float,
@@ -175,6 +177,12 @@ def rotate(
         rotate_hmac,
         ca_from,
     )
+    if config_home:
+        confirm(f"Rotate the files in {config_home}?", yes=yes)
+        with interruptible():
+            record = standalone(config_home, choice.pace).rotate(choice.wish)
+        click.echo(f"rotated: {record.id}; egops-rotation.json keeps the old ones for a rollback")
+        return
     world = world_of(source)
     found = look(world, source.namespace, release_of(eg_version), afresh=afresh)
     if from_issuer:

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import update_wrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from egops.gather import SourceOptions
+    from egops.rotation.engine import Pace
+    from egops.rotation.files import Standalone
     from egops.rotation.lock import Lock
     from egops.rotation.plan import Found
     from egops.rotation.world import Awaited, World
@@ -69,6 +72,13 @@ _WRITING = (
         help="The release, where the image does not tell.",
     ),
 )
+_HOME = click.option(
+    "--config-home",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="The files of a standalone Envoy Gateway (DIR/certs) instead of a cluster.",
+)
 _NAMES = ("kubeconfig", "context", "as_user", "as_groups", "namespace", "request_timeout")
 
 
@@ -78,7 +88,7 @@ def writing(function: Callable[..., Any]) -> Any:
     def collect(*args: Any, **kwargs: Any) -> Any:
         return function(*args, source=_source(kwargs), **kwargs)
 
-    return _give(update_wrapper(collect, function), (*_WRITING, *_CLUSTER))
+    return _give(update_wrapper(collect, function), (_HOME, *_WRITING, *_CLUSTER))
 
 
 def looking(function: Callable[..., Any]) -> Any:
@@ -153,6 +163,14 @@ def world_of(source: SourceOptions) -> World:
     cluster = KubernetesCluster(connection, seconds=source.request_timeout)
     observer = LiveObserver(connection, source.request_timeout)
     return World(cluster, observer, RealClock(), Screen())
+
+
+def standalone(home: Path, pace: Pace) -> Standalone:
+    """Return the files of a standalone Envoy Gateway."""
+    from egops.rotation.files import Standalone
+    from egops.rotation.live import RealClock
+
+    return Standalone(home, RealClock(), Screen(), pace)
 
 
 def lock_of(world: World, found: Found) -> Lock:
