@@ -105,6 +105,19 @@ def test_without_rate_limit_and_wasm_nothing_is_restarted() -> None:
     assert [one.name for one in fleet.processes] == names
 
 
+def test_rate_limit_pods_are_exchanged_and_nothing_of_it_is_left() -> None:
+    fleet = Fleet(LIMITED)
+    limiters = {one.name for one in fleet.processes if one.role == "limiter"}
+
+    forward(fleet)
+
+    left = {one.name for one in fleet.processes if one.role == "limiter"}
+    assert len(left) == len(limiters)
+    assert not left & limiters
+    assert not any(one.is_standby or one.left is not None for one in fleet.processes)
+    assert fleet.violations == []
+
+
 def test_a_fleet_keeps_its_own_strategy() -> None:
     fleet = Fleet(Shape((1, 9, 0), rate_limit=True, envoys=5))  # 25 % of five is one pod too few
 
@@ -172,6 +185,10 @@ class NoWordOutside(Move):
     def _outside(self, bundle: bytes, webhook: bytes | None = None) -> None: ...
 
 
+class NoPause(Move):
+    def _pause(self, seconds: float, why: str) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("careless", "shape"),
     [
@@ -179,6 +196,7 @@ class NoWordOutside(Move):
         (NoFleetRestart, LIMITED),
         (NoGates, LIMITED),
         (NoGates, Shape((1, 3, 0))),
+        (NoPause, LIMITED),
         (NoWordOutside, Shape((1, 9, 0))),
         (NoWordOutside, Shape((1, 9, 0), gateway_namespace=True)),
     ],
