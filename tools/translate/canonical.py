@@ -281,7 +281,8 @@ def _defaults(value: Json) -> None:
         del value["enforcing_consecutive_gateway_failure"]  # nothing is counted
     body = value.get("body")
     inline = body.get("inline_string") if isinstance(body, dict) else None
-    if isinstance(inline, str) and "%" not in inline and "status_code" in value:
+    is_answer = str(value.get("@type", "")).endswith("LocalResponsePolicy")
+    if is_answer and isinstance(inline, str) and "%" not in inline:
         del value["body"]
         value["body_format"] = {"text_format": inline}
 

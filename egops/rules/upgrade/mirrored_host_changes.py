@@ -41,7 +41,9 @@ def mirrored_host_changes(snapshot: Snapshot) -> Iterator[Problem]:
     joined = world(snapshot)
     for attachment in joined.routes(HTTP_ROUTE, GRPC_ROUTE):
         mirrors = list(mirror_refs(attachment.route))
-        faults = [fault_of(joined, ref, attachment.route) for ref in mirrors]
+        # the last mirror of an HTTPRoute decides
+        judged = mirrors[-1:] if attachment.route.kind == HTTP_ROUTE else mirrors
+        faults = [fault_of(joined, ref, attachment.route) for ref in judged]
         if snapshot.all(SERVICE) and any(isinstance(f, Fault) and not f.possible for f in faults):
             continue  # nothing is mirrored
         for ref in mirrors:

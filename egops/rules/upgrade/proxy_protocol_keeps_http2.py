@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @rule(
     code="EGU-1922",
-    severity=Severity.WARNING,
+    severity=Severity.INFO,
     optional=(*ROUTES, *KINDS, BACKEND_TRAFFIC_POLICY),
     since="0.1",
     changed_in=(1, 9, 0),
