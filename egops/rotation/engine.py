@@ -20,7 +20,7 @@ from egops.errors import AccessError, EgopsError, TimeoutReached
 from egops.rotation import hmac
 from egops.rotation import record as records
 from egops.rotation.gates import Gates, is_same_trust, pods_of
-from egops.rotation.generation import joined
+from egops.rotation.generation import CRT, KEY, joined, value
 from egops.rotation.installation import (
     EVENT,
     SECRET,
@@ -101,7 +101,7 @@ class Move:
         if goal not in self._record.trusted:
             self._trust(goal)
             self._soak()
-        if self._record.presented != {goal}:
+        if self._record.presented != {goal} or self._holds_other_leaves(goal):
             self._swap(goal)
             self._soak()
         self._drop(goal)
@@ -185,6 +185,16 @@ class Move:
         if hit.wasm:
             why = "the paths of Wasm modules are salted with the HMAC of its start"
             self._restart(self._here.gateway, GATEWAY, why, again=f"hmac-{self._record.id}")
+
+    def _holds_other_leaves(self, name: str) -> bool:
+        """Return whether a Secret holds a leaf that is not the goal's: somebody else's, maybe."""
+        pairs = self._record.of(name).pairs
+        held = read_secrets(self._world.cluster, self._here.namespace)
+        return any(
+            (value(held[secret], CRT), value(held[secret], KEY))
+            != (pairs[secret].certificate, pairs[secret].key)
+            for secret in SECRETS
+        )
 
     # -------------------------------------------------------------- writing
 

@@ -53,8 +53,8 @@ class Choice:
     ca_from: str = ""  # the name of a Secret with a CA and its key, such as cert-manager's
 
 
-def refuse(found: Found, *, owns: bool) -> None:
-    """Stop if something is in the way.
+def refuse(found: Found, *, owns: bool, overwrite: bool = False) -> None:
+    """Stop if something is in the way; `overwrite` is there to put just that right.
 
     Raises:
         InputError: it says what, and what to do instead.
@@ -65,7 +65,7 @@ def refuse(found: Found, *, owns: bool) -> None:
             f"nothing was written: {'; '.join(map(str, found.owners))}",
             hint=f"{first.advice}; or --i-own-these-secrets",
         )
-    if found.blockers and not found.is_under_way:
+    if found.blockers and not found.is_under_way and not overwrite:
         raise InputError(f"nothing was written: {'; '.join(found.blockers)}")
 
 

@@ -368,6 +368,26 @@ def test_a_secret_that_somebody_else_changes_midway_stops_it() -> None:
         forward(fleet)
 
 
+def test_a_rollback_that_may_overwrite_puts_back_a_leaf_of_somebody_else() -> None:
+    fleet, other = Fleet(LIMITED, checks=False), Fleet(Shape((1, 9, 0), seed=2), checks=False)
+    before = fleet.contents()
+
+    def meddle(what: str) -> None:
+        if what == "merge Secret envoy":
+            fleet.after_write = None
+            fleet.write("envoy", {key: other.text("envoy", key) for key in ("tls.crt", "tls.key")})
+
+    fleet.after_write = meddle
+    with pytest.raises(ForeignChangeError):
+        forward(fleet)
+
+    world = world_of(fleet)
+    pace = Pace(gate=600, soak=0, overwrite=True)
+    roll_back(world, look(world), pace, lock_of(fleet))
+
+    assert fleet.contents() == before
+
+
 def test_a_pod_that_never_reloads_is_named_and_no_leaf_is_swapped() -> None:
     fleet = Fleet(Shape((1, 9, 0)))
     stuck = next(one for one in fleet.processes if one.role == "gateway")

@@ -61,7 +61,7 @@ def rollback(
     world = world_of(source)
     found = look(world, source.namespace, release_of(eg_version))
     click.echo("\n".join(plan_lines(found)))
-    refuse(found, owns=owns)
+    refuse(found, owns=owns, overwrite=overwrite)
     require_rights(world, found)
     confirm("Go back to the old certificates?", yes=yes)
     with interruptible():

@@ -111,12 +111,15 @@ def test_a_secret_that_somebody_else_changes_midway_stops_it(
 
     with rotating.under_load("meddled", rotating.PLAIN) as watched:
         stopped = run(*ROTATE, *FAST, on_line=meddle)
-        back = run(*ROLL_BACK, *FAST, "--overwrite")
+        asked = run(*ROLL_BACK, *FAST, "--overwrite")
+        back = run(*ROLL_BACK, *FAST, "--overwrite", "--i-own-these-secrets")
 
     no_trace(stopped)
     assert meddled
     assert stopped.exit_code not in {0, 4, 130}, stopped.told()
     assert "somebody" in stopped.told()
+    assert asked.exit_code == 2, asked.told()
+    assert "somebody" in asked.told()
     settles(story, "rolled back", back)
     assert rotating.fingerprints() == before
     assert not watched.load.result().failed, watched.told()
