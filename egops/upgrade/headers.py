@@ -46,13 +46,18 @@ def becomes_active(route: Resource) -> tuple[Path, str] | None:
     return hit
 
 
-def refused(route: Resource, *, of_backends: bool) -> tuple[Path, str] | None:
+def refused(
+    route: Resource, *, of_backends: bool, names_only: bool = False
+) -> tuple[Path, str] | None:
     """Return the first header that releases from 1.3.2 on refuse, and why.
 
-    Judged are the filters of rules, or those of backendRefs.
+    Judged are the filters of rules, or those of backendRefs; with `names_only` only what every
+    release refuses: names that can't be set.
     """
     for path, verb, name in _names(route):
         if ("backendRefs" in path) != of_backends:
+            continue
+        if names_only and name and (verb == "remove" or not ("/" in name or ":" in name)):
             continue
         if not name:
             return path, f"a header without a name is to be {_DONE[verb]}"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from egops.gatewayapi import ObjectRef
-    from egops.snapshot import Snapshot
+    from egops.snapshot import Snapshot, Upgrade
+    from egops.upgrade.world import Attachment
 
 
 @rule(
@@ -56,6 +57,8 @@ def bad_backend_drops_stream_route(snapshot: Snapshot) -> Iterator[Problem | Unj
                 unknown[fault.kind] = unknown.get(fault.kind, 0) + 1
         bad = [(ref, fault) for ref, fault in refs if isinstance(fault, Fault)]
         if bad:
+            if any(fault is None for _, fault in refs) and _serves_the_rest(step, attachment):
+                continue  # the target is as 1.2 was
             served = any(worked_before(ref, attachment.route, fault) for ref, fault in refs)
             yield _bad(snapshot, *bad[0], served=served)
             continue
@@ -64,6 +67,11 @@ def bad_backend_drops_stream_route(snapshot: Snapshot) -> Iterator[Problem | Unj
             yield _zero(snapshot, zero[0])
     for kind, count in unknown.items():
         yield Unjudged(f"{count} backendRefs not judged: no {kind} in the input")
+
+
+def _serves_the_rest(step: Upgrade, attachment: Attachment) -> bool:
+    since = (1, 4) if attachment.route.kind == TCP_ROUTE else (1, 5)
+    return step.to_version >= since
 
 
 def _bad(snapshot: Snapshot, ref: ObjectRef, fault: Fault, *, served: bool) -> Problem:

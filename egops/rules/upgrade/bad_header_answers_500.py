@@ -38,10 +38,12 @@ def bad_header_answers_500(snapshot: Snapshot) -> Iterator[Problem]:
     Correct the header name, or use a URLRewrite filter for the host.
     """
     step = upgrade_of(snapshot)
-    if step.from_version < (1, 3, 2):
-        return  # EGU-1316 and EGU-1336 tell what becomes of the filter
+    passed = step.from_version in (
+        (1, 3, 0),
+        (1, 3, 1),
+    )  # the host, and what is removed: EGU-1336's
     for attachment in world(snapshot).routes(HTTP_ROUTE):
-        found = refused(attachment.route, of_backends=False)
+        found = refused(attachment.route, of_backends=False, names_only=passed)
         if found is not None:
             path, reason = found
             yield change(

@@ -37,8 +37,7 @@ def stream_check_published(snapshot: Snapshot) -> Iterator[Problem]:
     ## How to fix it
     Look at what was changed since the check was added.
     """
-    if upgrade_of(snapshot).from_version < (1, 4):
-        return
+    upgrade_of(snapshot)
     for policy, used in world(snapshot).in_use(BACKEND_TRAFFIC_POLICY):
         streams = [found.route for found in used if found.route.kind in (TCP_ROUTE, TLS_ROUTE)]
         if text(policy.spec, "healthCheck", "active", "type") == "HTTP" and streams:
