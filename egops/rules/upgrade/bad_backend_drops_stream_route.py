@@ -58,7 +58,8 @@ def bad_backend_drops_stream_route(snapshot: Snapshot) -> Iterator[Problem | Unj
         bad = [(ref, fault) for ref, fault in refs if isinstance(fault, Fault)]
         if bad:
             if any(fault is None for _, fault in refs) and _serves_the_rest(step, attachment):
-                continue  # the target is as 1.2 was
+                yield _kept(snapshot, *bad[0])
+                continue
             served = any(worked_before(ref, attachment.route, fault) for ref, fault in refs)
             yield _bad(snapshot, *bad[0], served=served)
             continue
@@ -67,6 +68,20 @@ def bad_backend_drops_stream_route(snapshot: Snapshot) -> Iterator[Problem | Unj
             yield _zero(snapshot, zero[0])
     for kind, count in unknown.items():
         yield Unjudged(f"{count} backendRefs not judged: no {kind} in the input")
+
+
+def _kept(snapshot: Snapshot, ref: ObjectRef, fault: Fault) -> Problem:
+    return change(
+        snapshot,
+        ref.entry.at(),
+        f"the bad backend is listed without endpoints: {fault.reason}",
+        today="it is left out, the others are served",
+        after="it stands in the load assignment without endpoints, the others are served",
+        keep=(f"remove the backendRef to {ref}, or create what it names",),
+        verify="the route is ResolvedRefs=True and answers",
+        severity=Severity.INFO,
+        possible=fault.possible,
+    )
 
 
 def _serves_the_rest(step: Upgrade, attachment: Attachment) -> bool:
