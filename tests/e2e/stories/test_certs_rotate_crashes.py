@@ -2,16 +2,14 @@
 
 import base64
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.cluster import components, kube, lifecycle
-from tests.e2e.cluster.settings import CONTROLLER_LABELS, EG_NAMESPACE, PROXY_LABELS
+from tests.e2e.cluster import kube
+from tests.e2e.cluster.settings import EG_NAMESPACE, PROXY_LABELS
 from tests.e2e.cluster.shell import wait_for
 from tests.e2e.harness import canary, faults
 from tests.e2e.harness import rotation as rotating
@@ -122,55 +120,6 @@ def test_a_secret_that_somebody_else_changes_midway_stops_it(
     assert "somebody" in asked.told()
     settles(story, "rolled back", back)
     assert rotating.fingerprints() == before
-    assert not watched.load.result().failed, watched.told()
-
-
-def restart_kubelet(frequency: str) -> None:
-    """Have a kubelet that looks after its pods this often."""
-    pid = components.pid_of("kubelet")
-    assert pid
-    os.kill(pid, signal.SIGKILL)
-    before = os.environ.get("EGOPS_RIG_SYNC")
-    os.environ["EGOPS_RIG_SYNC"] = frequency
-    try:
-        lifecycle.up()
-    finally:
-        del os.environ["EGOPS_RIG_SYNC"]
-        if before:
-            os.environ["EGOPS_RIG_SYNC"] = before
-    # for a moment after its start it calls its pods not ready
-    time.sleep(5)
-    for labels in (PROXY_LABELS, CONTROLLER_LABELS):
-        selected = ("-n", EG_NAMESPACE, "pods", "-l", labels, "--for=condition=Ready")
-        kube.kubectl("wait", *selected, "--timeout=60s")
-
-
-@contextmanager
-def lagging_node() -> Iterator[None]:
-    """Let Secrets reach their pods a minute late, which is the kubelet's default."""
-    restart_kubelet("1m")
-    try:
-        yield
-    finally:
-        restart_kubelet("5s")
-
-
-def test_a_node_that_lags_is_waited_for_and_named(eg: EnvoyGateway, story: Story) -> None:
-    story.record.fault = "the kubelet takes a minute"
-    before = rotating.fingerprints()
-
-    with rotating.under_load("lagging", rotating.PLAIN) as watched:
-        with lagging_node():
-            stopped = run(*ROTATE, *FAST, "--timeout", "8s")
-        held = rotating.fingerprints()
-        done = run(*ROTATE, *FAST)
-
-    no_trace(stopped)
-    assert stopped.exit_code == 124, stopped.told()
-    assert " on rig" in stopped.told()
-    story.note(stopped.lines[-2])
-    assert held["envoy/tls.crt"] == before["envoy/tls.crt"], "no leaf may be swapped yet"
-    settles(story, "went on", done)
     assert not watched.load.result().failed, watched.told()
 
 
