@@ -70,6 +70,12 @@ def bad_backend_drops_stream_route(snapshot: Snapshot) -> Iterator[Problem | Unj
         yield Unjudged(f"{count} backendRefs not judged: no {kind} in the input")
 
 
+def _severity(fault: Fault, *, served: bool) -> Severity:
+    if not served:
+        return Severity.INFO  # connections failed before
+    return Severity.WARNING if fault.possible else Severity.ERROR
+
+
 def _kept(snapshot: Snapshot, ref: ObjectRef, fault: Fault) -> Problem:
     return change(
         snapshot,
@@ -103,7 +109,7 @@ def _bad(snapshot: Snapshot, ref: ObjectRef, fault: Fault, *, served: bool) -> P
         after="the route is Accepted=False and left out; in 1.3 the status may never be written",
         keep=(f"remove the backendRef to {ref}, or create what it names, before the upgrade",),
         verify="the route is Accepted=True and answers",
-        severity=Severity.WARNING if not served or fault.possible else Severity.ERROR,
+        severity=_severity(fault, served=served),
         possible=fault.possible,
         fix_patch=patch(ref.entry.resource, ref.entry.path) if served else "",
     )
