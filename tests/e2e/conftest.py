@@ -31,6 +31,10 @@ def versions() -> list[str]:
     return [name for name in chosen() if name != "upgrade"]
 
 
+def is_full() -> bool:
+    return os.environ.get("EGOPS_E2E_CERTS") == "full"
+
+
 def unable() -> str:
     """Return why this machine cannot run the cluster, or nothing."""
     if os.geteuid():
@@ -50,13 +54,16 @@ def refuse(reason: str) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "once: told with one version only")
+    config.addinivalue_line("markers", "long: once, but EGOPS_E2E_CERTS=full tells every version")
     config.addinivalue_line("markers", "full: takes minutes; told with EGOPS_E2E_CERTS=full only")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "eg" in metafunc.fixturenames:
         wanted = versions()
-        if metafunc.definition.get_closest_marker("once"):
+        definition = metafunc.definition
+        long = definition.get_closest_marker("long") and not is_full()
+        if definition.get_closest_marker("once") or long:
             wanted = wanted[-1:]  # what does not depend on the version is told with the newest
         metafunc.parametrize("eg", wanted, indirect=True, scope="session")
 
@@ -71,7 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         stem = item.path.stem
         return rank, 0 if "healthy" in stem else 2 if "rotate" in stem else 1
 
-    if os.environ.get("EGOPS_E2E_CERTS") != "full":
+    if not is_full():
         items[:] = [item for item in items if not item.get_closest_marker("full")]
     for item in items:
         item.add_marker(pytest.mark.e2e)

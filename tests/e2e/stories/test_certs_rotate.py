@@ -85,6 +85,7 @@ def test_rotation_that_is_killed_goes_on_or_goes_back(eg: EnvoyGateway, story: S
     assert rotating.fingerprints() == before
 
 
+@pytest.mark.long
 def test_rotation_under_load(everything: None, eg: EnvoyGateway, story: Story) -> None:
     """Two hundred requests a second, and neither they nor a stream notice."""
     before = rotating.fingerprints()
