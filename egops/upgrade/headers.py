@@ -46,6 +46,11 @@ def becomes_active(route: Resource) -> tuple[Path, str] | None:
     return hit
 
 
+def is_refused_by_envoy(name: str) -> bool:
+    """Return whether Envoy refuses a whole route configuration that changes this header."""
+    return name.startswith(":") or name.lower() == "host"
+
+
 def refused(
     route: Resource, *, of_backends: bool, names_only: bool = False
 ) -> tuple[Path, str] | None:

@@ -8,6 +8,7 @@ from egops.finding import Problem, Severity
 from egops.rules import rule
 from egops.snapshot import section
 from egops.upgrade.change import change, patch, upgrade_of
+from egops.upgrade.headers import is_refused_by_envoy
 from egops.upgrade.quantity import seconds
 from egops.upgrade.releases import EXT_AUTH, HEADERS, notes_link
 from egops.upgrade.repairs import KINDS, authorization_settings, gained, odd_headers
@@ -51,7 +52,9 @@ def _headers(snapshot: Snapshot) -> Iterator[Problem]:
             snapshot,
             route.at(*path),
             f"the route is refused for its header filter on {name!r}",
-            today="the filter is passed to Envoy, the route answers",
+            today="Envoy refuses the routes of the whole listener, the last good state stays"
+            if is_refused_by_envoy(name)
+            else "the filter is passed to Envoy, the route answers",
             after="the route is Accepted=False, UnsupportedValue: requests get a 404",
             keep=("rewrite the host with a URLRewrite filter", f"or delete {name!r}"),
             verify="the route is Accepted=True",

@@ -41,9 +41,9 @@ def retry_backoff_refused(snapshot: Snapshot) -> Iterator[Problem]:
     """A back-off of 0s, or a limit below its base, was passed on and now fails the policy.
 
     ## Why it matters
-    From 1.3 on the policy is Accepted=False and its routes answer 500. Up to 1.2 `maxInterval`
-    below `baseInterval` was tolerated; a base of 0s made Envoy refuse the whole listener's routes,
-    which stayed at their last good state.
+    From 1.3 on the policy is Accepted=False and its routes answer 500. Up to 1.2 Envoy Gateway
+    passed the values on, and Envoy refused the whole listener's routes, which stayed at their last
+    good state: proxies that restart have none.
 
     ## How to fix it
     Drop the values or correct them: `0 < baseInterval <= maxInterval`.
@@ -102,9 +102,7 @@ def _judge(snapshot: Snapshot, policy: Resource, path: Path, after: str) -> Iter
         snapshot,
         policy.at(*place, key),
         f"the policy fails: {reason}",
-        today="Envoy refuses the routes of the whole listener, the last good state stays"
-        if key == "baseInterval"
-        else "the values are passed on",
+        today="Envoy refuses the routes of the whole listener, the last good state stays",
         after=f"the policy is Accepted=False, {after}",
         keep=("remove perRetry.backOff, or set 0 < baseInterval <= maxInterval",),
         verify="the policy is Accepted=True",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from egops.finding import Problem, Severity
 from egops.rules import rule
 from egops.upgrade.change import change, upgrade_of
+from egops.upgrade.headers import is_refused_by_envoy
 from egops.upgrade.releases import EXT_AUTH, HEADERS, RELEASES, dotted, last_patch, notes_link
 from egops.upgrade.repairs import KINDS, authorization_settings, lost, odd_headers
 from egops.upgrade.world import world
@@ -91,13 +92,21 @@ def _ext_auth(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _headers(snapshot: Snapshot) -> Iterator[Problem]:
     for route, path, name in odd_headers(snapshot):
+        freezes = is_refused_by_envoy(name)
         yield change(
             snapshot,
             route.at(*path),
-            f"the route with a header filter on {name!r} becomes active again",
+            f"the header filter on {name!r} makes Envoy refuse the routes of the whole listener"
+            if freezes
+            else f"the route with a header filter on {name!r} becomes active again",
             today="the route is Accepted=False, UnsupportedValue, and not programmed",
-            after="the filter is accepted and sent to Envoy, the route answers",
+            after="Envoy Gateway accepts the filter, Envoy does not: new proxies have no routes "
+            "and answer 404 to everything"
+            if freezes
+            else "the filter is accepted and sent to Envoy, the route answers",
             keep=("delete the header from the filter, or the route if it is not meant to work",),
-            verify="the route is Accepted as you expect",
-            severity=Severity.WARNING,
+            verify="the proxies reject nothing: egops doctor --only EGD-441"
+            if freezes
+            else "the route is Accepted as you expect",
+            severity=Severity.ERROR if freezes else Severity.WARNING,
         )
