@@ -44,7 +44,8 @@ def mirrored_host_changes(snapshot: Snapshot) -> Iterator[Problem]:
         # the last mirror of an HTTPRoute decides
         judged = mirrors[-1:] if attachment.route.kind == HTTP_ROUTE else mirrors
         faults = [fault_of(joined, ref, attachment.route) for ref in judged]
-        if snapshot.all(SERVICE) and any(isinstance(f, Fault) and not f.possible for f in faults):
+        broken = [f for f in faults if isinstance(f, Fault)] if snapshot.all(SERVICE) else []
+        if any(not fault.possible for fault in broken):
             continue  # nothing is mirrored
         for ref in mirrors:
             yield change(
@@ -56,5 +57,6 @@ def mirrored_host_changes(snapshot: Snapshot) -> Iterator[Problem]:
                 keep=("make the target answer to the plain host",),
                 verify="the log of the mirror target",
                 possible="certain if the target looks at the host",
+                severity=Severity.INFO if broken else None,
             )
             break

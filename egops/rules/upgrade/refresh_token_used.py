@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import SECURITY_POLICY
+from egops.gatewayapi import CONFIG_MAP, SECRET, SECURITY_POLICY
 from egops.rules import rule
 from egops.snapshot import section
+from egops.upgrade.backends import KINDS
 from egops.upgrade.change import change, patch, upgrade_of
+from egops.upgrade.policyrefs import broken_references
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES, world
 
@@ -24,7 +26,7 @@ PATH = ("spec", "oidc")
     code="EGU-1605",
     severity=Severity.WARNING,
     reads=(SECURITY_POLICY,),
-    optional=(*ROUTES,),
+    optional=(*ROUTES, *KINDS, SECRET, CONFIG_MAP),
     since="0.1",
     changed_in=(1, 6, 0),
     link=notes_link((1, 6, 0)),
@@ -46,6 +48,8 @@ def refresh_token_used(snapshot: Snapshot) -> Iterator[Problem]:
         oidc = section(policy.spec, "oidc")
         if not oidc or "refreshToken" in oidc or (joined.is_whole and not used):
             continue
+        if any(not fault.possible for fault in broken_references(joined, policy)):
+            continue  # it is not translated at all
         yield change(
             snapshot,
             policy.at(*PATH),
