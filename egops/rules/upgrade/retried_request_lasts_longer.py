@@ -42,13 +42,18 @@ def retried_request_lasts_longer(snapshot: Snapshot) -> Iterator[Problem]:
     for attachment in world(snapshot).routes(HTTP_ROUTE):
         for index, entry in rules_of(attachment.route):
             limit = text(entry.body, "timeouts", "backendRequest")
-            if "retry" in entry.body and limit and not text(entry.body, "timeouts", "request"):
+            whole = text(entry.body, "timeouts", "request")
+            if "retry" in entry.body and limit and limit != whole:
                 yield change(
                     snapshot,
                     entry.at("timeouts", "backendRequest", section=f"rule {index}"),
-                    f"requests last longer than {limit}, as each try may take that long",
+                    f"requests last up to {whole}, {limit} is for each try"
+                    if whole
+                    else f"requests last longer than {limit}, as each try may take that long",
                     today=f"the whole request is cut off after {limit}",
-                    after="each try is, the request only by timeouts.request",
-                    keep=("set timeouts.request",),
+                    after=f"each try is, the request after {whole}"
+                    if whole
+                    else "each try is, the request only by timeouts.request",
+                    keep=(f"set timeouts.request to {limit}",),
                     verify="timeout of the route in /config_dump",
                 )
