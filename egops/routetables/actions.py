@@ -173,7 +173,7 @@ def _route(rule: Rule, prefix: str, generation: Generation) -> dict[str, Any]:
         ]
     _rewrite_path(made, section(rule.rewrite, "path"), prefix, generation)
     _rewrite_host(made, rule.rewrite.get("hostname"))
-    _time(made, rule.entry.body)
+    _time(made, rule.entry.body, generation)
     return made
 
 
@@ -208,11 +208,14 @@ def _rewrite_host(made: dict[str, Any], host: Any) -> None:
         }
 
 
-def _time(made: dict[str, Any], rule: Mapping[str, Any]) -> None:
-    times = section(rule, "timeouts")
-    if limit := text(times, "backendRequest") or text(times, "request"):
+def _time(made: dict[str, Any], rule: Mapping[str, Any], generation: Generation) -> None:
+    times, retry = section(rule, "timeouts"), section(rule, "retry")
+    limits = [text(times, "request")]
+    if not (retry and generation.tries_apart):
+        limits.insert(0, text(times, "backendRequest"))
+    if limit := next(filter(None, limits), ""):
         made["timeout"] = limit
-    if retry := section(rule, "retry"):
+    if retry:
         made["retry_policy"] = {
             "num_retries": number(retry, "attempts", default=2),
             "retry_on": "retriable-status-codes",

@@ -20,6 +20,7 @@ class Generation(NamedTuple):
     sorted_kinds: tuple[str, ...] = ("HTTPRoute", "GRPCRoute")  # older objects stand first
     names_decide: bool = True  # among objects of the same age
     preserves_order: bool = True  # if an EnvoyProxy asks for it
+    tries_apart: bool = True  # with retries `backendRequest` limits a try, not the request
     root_counts: bool = False  # the prefix `/` stands before a gRPC match without a path
 
     @property
@@ -38,6 +39,7 @@ _FIRST = Generation(
     sorted_kinds=(),
     names_decide=False,
     preserves_order=False,
+    tries_apart=False,
     root_counts=True,
 )
 _THIRD = _FIRST._replace(
@@ -51,7 +53,7 @@ GENERATIONS = (
     _FIRST,
     _THIRD,
     _FIXED,
-    _FIXED._replace(since=(1, 4, 0)),
+    _FIXED._replace(since=(1, 4, 0), tries_apart=True),  # from 1.4.2 on
     Generation((1, 5, 0), cookies=False, shares_redirect_port=True),
     Generation((1, 7, 0), shares_redirect_port=True),
     Generation((1, 9, 0)),
