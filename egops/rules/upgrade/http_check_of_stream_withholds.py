@@ -10,7 +10,7 @@ from egops.rules import rule
 from egops.snapshot import text
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
-from egops.upgrade.world import ROUTES, world
+from egops.upgrade.world import ROUTES, aims_at, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,12 @@ def http_check_of_stream_withholds(snapshot: Snapshot) -> Iterator[Problem]:
     """
     upgrade_of(snapshot)
     for policy, used in world(snapshot).in_use(BACKEND_TRAFFIC_POLICY):
-        streams = [found.route for found in used if found.route.kind in (TCP_ROUTE, TLS_ROUTE)]
+        streams = [
+            found.route
+            for found in used
+            # a policy that names the route itself does so in every release
+            if found.route.kind in (TCP_ROUTE, TLS_ROUTE) and not aims_at(policy, found.route)
+        ]
         if text(policy.spec, "healthCheck", "active", "type") != "HTTP" or not streams:
             continue
         yield change(
