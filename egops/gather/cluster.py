@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from egops.errors import EgopsError, TimeoutReached
-from egops.gatewayapi import POD
+from egops.gatewayapi import POD, SERVICE
 from egops.gather.api import Api
 from egops.gather.asker import CutError
 from egops.gather.http import Calls
@@ -23,7 +23,9 @@ from egops.gather.workers import Workers
 from egops.snapshot import Kind, Probe, Resource, Snapshot, Source, SourceType, text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
+    from typing import Any
 
     from egops.gather import Progress, SourceOptions, Wanted
     from egops.gather.kubeconfig import Connection
@@ -97,11 +99,14 @@ class _Reading:
                 self.lists.tell(POD, self._hear_of_pods)
             else:
                 self.workers.submit(self._find_pods)
+        if Probe.PROMETHEUS in self.wanted.probes or self.wanted.queries:
+            if SERVICE in self.lists.kinds and not self.source.prometheus:
+                self.lists.tell(SERVICE, self._hear_of_services)
+            else:
+                self.workers.submit(self._ask_prometheus)
         self.lists.start()
         if Probe.KUBERNETES_VERSION in self.wanted.probes:
             self.workers.submit(self._read_version)
-        if Probe.PROMETHEUS in self.wanted.probes or self.wanted.queries:
-            self.workers.submit(self._ask_prometheus)
 
     def _hear_of_pods(self, _: Kind, found: list[Resource] | None, reason: str) -> None:
         if reason:
@@ -131,12 +136,19 @@ class _Reading:
         except Skipped as exc:
             self._unprobed[Probe.KUBERNETES_VERSION] = exc.reason
 
-    def _ask_prometheus(self) -> None:
+    def _hear_of_services(self, _: Kind, found: list[Resource] | None, reason: str) -> None:
+        if reason:
+            self._unprobed[Probe.PROMETHEUS] = f"services: {reason}"
+        else:
+            services = [service.body for service in found or []]
+            self.workers.submit(lambda: self._ask_prometheus(services))
+
+    def _ask_prometheus(self, services: list[Mapping[str, Any]] | None = None) -> None:
         from egops.gather.prometheus import ask, found, named  # noqa: PLC0415 - if a rule asks
 
         try:
             api, source = self.api, self.source
-            prometheus = named(source, api.calls) if source.prometheus else found(api)
+            prometheus = named(source, api.calls) if source.prometheus else found(api, services)
             self._prometheus = ask(prometheus, self.wanted.queries)
         except CutError:
             raise

@@ -186,13 +186,16 @@ def _headers(source: SourceOptions, in_url: str) -> dict[str, str]:
     return headers
 
 
-def found(api: Api) -> Prometheus:
+def found(api: Api, services: Iterable[Mapping[str, Any]] | None = None) -> Prometheus:
     """Return a Prometheus of the cluster, reached through the API server's service proxy.
+
+    It is looked for among these Services, or in a list of all of them.
 
     Raises:
         EgopsError: there is none, or services can't be listed.
     """
-    services, _, _ = api.items("/api/v1/services")
+    if services is None:
+        services, _, _ = api.items("/api/v1/services")
     best = min((rank for service in services if (rank := _rank(service))), default=None)
     if best is None:
         raise UnreachableError("no Prometheus was found in the cluster; name one with --prometheus")
@@ -211,7 +214,7 @@ def found(api: Api) -> Prometheus:
 OTHERS = ("alertmanager", "operator", "exporter", "pushgateway", "adapter", "state-metrics")
 
 
-def _rank(service: dict[str, Any]) -> tuple[int, str, str, str, int] | None:
+def _rank(service: Mapping[str, Any]) -> tuple[int, str, str, str, int] | None:
     """Return how much a service looks like a Prometheus (less is more), and its address."""
     name, namespace = text(service, "metadata", "name"), text(service, "metadata", "namespace")
     labels = section(service, "metadata", "labels")

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 # field managers that write once and do not come back by themselves
-PASSING = ("envoy-gateway", "egops", "kubectl-edit", "kubectl-patch", "kubectl-create", "before-")
+PASSING = (
+    "envoy-gateway",
+    "egops",
+    "kubectl-edit",
+    "kubectl-patch",
+    "kubectl-create",
+    "kubectl-replace",
+    "before-",
+)
 MARKS = (
     ("annotations", "cert-manager.io/certificate-name", "cert-manager"),
     ("annotations", "cert-manager.io/issuer-name", "cert-manager"),

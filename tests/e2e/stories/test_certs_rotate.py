@@ -16,8 +16,10 @@ from tests.e2e.harness.installation import EnvoyGateway
 from tests.e2e.harness.process import FAST, Running, run
 from tests.e2e.harness.story import Story
 
-ROTATE = ("certs", "rotate")
-ROLL_BACK = ("certs", "rollback")
+# stories before these have broken the Secrets with kubectl, which egops takes for another keeper
+OURS = "--i-own-these-secrets"
+ROTATE = ("certs", "rotate", OURS)
+ROLL_BACK = ("certs", "rollback", OURS)
 
 
 @pytest.fixture(scope="module")
