@@ -7,7 +7,7 @@ import itertools
 import os
 import socket
 from dataclasses import dataclass, field
-from random import Random
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from egops.envoy import Envoy, running
@@ -65,12 +65,17 @@ def manager(route_config: dict[str, Any], settings: dict[str, Any]) -> dict[str,
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
+    """Return ports that nobody listens on, of a range that no other test process takes from."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 12_000 + 2_000 * (worker % 10)
+    found: list[int] = []
+    for port in SystemRandom().sample(range(first, first + 2_000), 2_000):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError(f"no {count} free ports from {first} on")
 
 
 def listener(
@@ -80,6 +85,7 @@ def listener(
     return {
         "name": name,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "enable_reuse_port": False,  # or two Envoys that chose one port would share its requests
         "filter_chains": [{"filters": [manager(route_config, settings)]}],
     }
 
