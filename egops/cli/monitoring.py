@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from egops.cli.options import DURATION, PROMETHEUS_CREDENTIALS
+from egops.cli.options import CONNECTION, DURATION, PROMETHEUS_CREDENTIALS
 from egops.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -23,12 +23,7 @@ if TYPE_CHECKING:
     from egops.plan import Plan
 
 _CLUSTER = (
-    click.option("--kubeconfig", metavar="FILE", default="", help="The kubeconfig file to use."),
-    click.option("--context", metavar="NAME", default="", help="The kubeconfig context to use."),
-    click.option("--as", "as_user", metavar="USER", default="", help="User to impersonate."),
-    click.option(
-        "--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to impersonate."
-    ),
+    *CONNECTION,
     click.option(
         "--request-timeout",
         type=DURATION,

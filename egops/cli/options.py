@@ -54,6 +54,14 @@ PROMETHEUS_CREDENTIALS: tuple[Callable[..., Any], ...] = (
         help="Any other header, such as 'X-Scope-OrgID: team'.",
     ),
 )
+CONNECTION: tuple[Callable[..., Any], ...] = (
+    click.option("--kubeconfig", metavar="FILE", default="", help="The kubeconfig file to use."),
+    click.option("--context", metavar="NAME", default="", help="The kubeconfig context to use."),
+    click.option("--as", "as_user", metavar="USER", default="", help="User to impersonate."),
+    click.option(
+        "--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to impersonate."
+    ),
+)
 _SOURCE: tuple[Callable[..., Any], ...] = (
     click.option(
         "-f",
@@ -76,12 +84,7 @@ _SOURCE: tuple[Callable[..., Any], ...] = (
         metavar="URL",
         help="The admin address of a running Envoy, such as http://127.0.0.1:19000.",
     ),
-    click.option("--kubeconfig", metavar="FILE", default="", help="The kubeconfig file to use."),
-    click.option("--context", metavar="NAME", default="", help="The kubeconfig context to use."),
-    click.option("--as", "as_user", metavar="USER", default="", help="User to impersonate."),
-    click.option(
-        "--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to impersonate."
-    ),
+    *CONNECTION,
     click.option(
         "-n", "--namespace", metavar="NAME", default="", help="Only what concerns this namespace."
     ),

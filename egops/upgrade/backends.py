@@ -27,8 +27,10 @@ from egops.gatewayapi import (
 from egops.snapshot import SourceType, entries, items, number, section, text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from egops.gatewayapi import ObjectRef
-    from egops.snapshot import Resource, Snapshot
+    from egops.snapshot import Kind, Resource, Snapshot
     from egops.upgrade.world import World
 
 KINDS = (SERVICE, SERVICE_IMPORT, BACKEND, REFERENCE_GRANT, ENDPOINT_SLICE, ENVOY_PROXY)
@@ -245,3 +247,13 @@ def _leads_to(route: Resource, gateway: Resource) -> bool:
         if (namespace, text(parent, "name")) == (gateway.namespace, gateway.name):
             return True
     return False
+
+
+def served_in_spite(world: World, kind: Kind) -> Iterator[tuple[ObjectRef, Fault]]:
+    """Yield the first bad backendRef of each rule that has good ones too, with what is wrong."""
+    for attachment in world.routes(kind):
+        for _, entry in rules_of(attachment.route):
+            refs = [(r, fault_of(world, r, attachment.route)) for r in rule_backend_refs(entry)]
+            bad = [(ref, fault) for ref, fault in refs if isinstance(fault, Fault)]
+            if bad and not all(fault is not None for _, fault in refs):
+                yield bad[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from egops.cli.options import DURATION
+from egops.cli.options import CONNECTION, DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +26,7 @@ if TYPE_CHECKING:
     from egops.rotation.world import Awaited, World
 
 _CLUSTER = (
-    click.option("--kubeconfig", metavar="FILE", default="", help="The kubeconfig file to use."),
-    click.option("--context", metavar="NAME", default="", help="The kubeconfig context to use."),
-    click.option("--as", "as_user", metavar="USER", default="", help="User to impersonate."),
-    click.option(
-        "--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to impersonate."
-    ),
+    *CONNECTION,
     click.option(
         "-n", "--namespace", metavar="NAME", default="", help="The namespace of Envoy Gateway."
     ),

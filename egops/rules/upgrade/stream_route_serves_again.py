@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egops.finding import Problem, Severity
-from egops.gatewayapi import TCP_ROUTE, rule_backend_refs, rules_of
+from egops.gatewayapi import TCP_ROUTE
 from egops.rules import rule
-from egops.upgrade.backends import KINDS, Fault, fault_of
+from egops.upgrade.backends import KINDS, served_in_spite
 from egops.upgrade.change import change, upgrade_of
 from egops.upgrade.releases import notes_link
 from egops.upgrade.world import ROUTES, world
@@ -39,22 +39,15 @@ def stream_route_serves_again(snapshot: Snapshot) -> Iterator[Problem]:
     """
     if upgrade_of(snapshot).from_version < (1, 3):
         return  # 1.2 served the good ones as well
-    joined = world(snapshot)
-    for attachment in joined.routes(TCP_ROUTE):
-        route = attachment.route
-        for _, entry in rules_of(route):
-            refs = [(ref, fault_of(joined, ref, route)) for ref in rule_backend_refs(entry)]
-            bad = [(ref, fault) for ref, fault in refs if isinstance(fault, Fault)]
-            if not bad or all(fault is not None for _, fault in refs):
-                continue
-            yield change(
-                snapshot,
-                bad[0][0].entry.at(),
-                f"the route serves its good backends again in spite of {bad[0][0]}",
-                evidence=(f"bad: {bad[0][1].reason}",),
-                today="the route is not programmed",
-                after="the backends that can be used get the traffic",
-                keep=("remove the route if it is not meant to serve",),
-                verify="connections to the listener reach the good backends",
-                possible=bad[0][1].possible,
-            )
+    for ref, fault in served_in_spite(world(snapshot), TCP_ROUTE):
+        yield change(
+            snapshot,
+            ref.entry.at(),
+            f"the route serves its good backends again in spite of {ref}",
+            evidence=(f"bad: {fault.reason}",),
+            today="the route is not programmed",
+            after="the backends that can be used get the traffic",
+            keep=("remove the route if it is not meant to serve",),
+            verify="connections to the listener reach the good backends",
+            possible=fault.possible,
+        )
