@@ -370,8 +370,8 @@ class Move:
                 if pod.is_ready and not pod.is_leaving:
                     try:
                         found[str(pod)] = self._world.observer.counters(pod)
-                    except EgopsError:
-                        continue
+                    except EgopsError as exc:
+                        self._world.listener.note(f"counters of pod {pod} not read: {exc.message}")
         return found
 
     def _failed_loads(self) -> float:
@@ -462,7 +462,7 @@ def comparison(before: Counters, after: Counters) -> Iterator[str]:
     if kept:
         yield f"{kept} of {len(before)} Envoys kept their xDS stream from beginning to end"
     if gone := len(set(before) - set(after)):
-        yield f"{gone} of {len(before)} Envoys were replaced by new ones, which are Ready"
+        yield f"{gone} of {len(before)} Envoys are no longer seen: replaced by new ones, or silent"
 
 
 def _rise(old: Mapping[str, float], new: Mapping[str, float], name: str) -> float:

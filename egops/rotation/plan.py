@@ -166,21 +166,24 @@ def _expiry(secrets: Mapping[str, Object], now: datetime) -> Iterator[str]:
                     yield f"{key} of Secret {name} is not valid before {one.not_before}"
 
 
-def _contexts(world: World, here: Installation) -> dict[str, list[Context]]:
-    found: dict[str, list[Context]] = {}
+def _contexts(world: World, here: Installation) -> dict[str, list[Context] | None]:
+    """Return the contexts of each fleet's Envoys; None where one of them could not be asked."""
+    found: dict[str, list[Context] | None] = {}
     for fleet in here.fleets:
-        for pod in pods_of(world.cluster, fleet):
-            if not pod.is_ready or pod.is_leaving:
-                continue
-            try:
-                found.setdefault(str(fleet), []).extend(world.observer.contexts(pod))
-            except EgopsError:
-                continue
+        pods = [pod for pod in pods_of(world.cluster, fleet) if not pod.is_leaving]
+        try:
+            found[str(fleet)] = [
+                one for pod in pods if pod.is_ready for one in world.observer.contexts(pod)
+            ]
+        except EgopsError:
+            found[str(fleet)] = None
+        if any(not pod.is_ready for pod in pods):
+            found[str(fleet)] = None
     return found
 
 
 def _consumers(
-    world: World, here: Installation, contexts: Mapping[str, list[Context]]
+    world: World, here: Installation, contexts: Mapping[str, list[Context] | None]
 ) -> Iterator[Consumer]:
     pods = len(pods_of(world.cluster, here.gateway))
     if here.loads_xds_leaf_once:
@@ -194,8 +197,13 @@ def _consumers(
         yield Consumer(str(here.rate_limit), count, loads, "trust, swap")
     for fleet in here.fleets:
         count = len(pods_of(world.cluster, fleet))
-        static = any(one.ca_path.startswith("/certs/") for one in contexts.get(str(fleet), ()))
-        if static:
+        seen = contexts[str(fleet)]
+        if seen is None:
+            loads = (
+                "xDS by SDS, hot; not all could be asked whether another cluster reads a CA once"
+            )
+            yield Consumer(str(fleet), count, loads, "trust")
+        elif any(one.ca_path.startswith("/certs/") for one in seen):
             loads = "xDS by SDS, hot; the CA of its rate limit or Wasm cluster once"
             yield Consumer(str(fleet), count, loads, "trust")
         else:
