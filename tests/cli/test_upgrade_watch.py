@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,12 +146,15 @@ def test_ctrl_c_keeps_the_recording_and_says_how_to_go_on(tmp_path: Path) -> Non
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         ) as child:
             assert child.stderr is not None
+            limit = threading.Timer(60, child.kill)
+            limit.start()
             told = ""
             for line in child.stderr:
                 told += line
                 if "not 1.3.0" in line:
                     child.send_signal(signal.SIGINT)
             code = child.wait(30)
+            limit.cancel()
 
     assert code == 130
     assert f"verify with: egops upgrade verify --snapshot {record}" in told
