@@ -14,7 +14,7 @@ from egops.xds.walk_codec import Refusal
 from egops.xds.walk_mutation import mutate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from egops.xds.match_request import Fields
     from egops.xds.match_version import Behaviour
@@ -204,8 +204,13 @@ def _forwarded(
             lines[b"x-forwarded-proto"] = [origin.proto.encode()]
         if manager.append_x_forwarded_port and not (trusts and b"x-forwarded-port" in lines):
             lines[b"x-forwarded-port"] = [str(origin.port).encode()]
-    elif manager.append_x_forwarded_port:
-        lines.setdefault(b"x-forwarded-port", [str(origin.port).encode()])
+    else:
+        decides = _deciding(lines, manager)
+        if decides is not None and not decides.header_name and not decides.skip_xff_append:
+            lines.setdefault(b"x-forwarded-for", [b""])
+            unsure.add(b"x-forwarded-for")
+        if manager.append_x_forwarded_port:
+            lines.setdefault(b"x-forwarded-port", [str(origin.port).encode()])
     change = manager.scheme_header_transformation
     if change is not None and change.scheme_to_overwrite:
         lines[b"x-forwarded-proto"] = [change.scheme_to_overwrite.encode()]
@@ -229,10 +234,14 @@ def _request_id(
 
 
 class _Detection(Struct, frozen=True, gc=False):
-    """The two extensions that tell the client's address; only one of them refuses."""
+    """The two extensions that tell the client's address.
+
+    A custom header may refuse; x-forwarded-for refuses nothing, and is appended to on request.
+    """
 
     header_name: str = ""
     reject_with_status: dict[str, str] | None = None
+    skip_xff_append: bool = True
 
 
 class _Extension(Struct, frozen=True, gc=False):
@@ -243,17 +252,27 @@ class _Extension(Struct, frozen=True, gc=False):
 
 def undetected(fields: Fields, manager: Manager) -> Refusal | None:
     """Refuse a request whose client's address a custom header does not tell, where that is set."""
+    decides = _deciding(fields.lines, manager)
+    if decides is None or decides.reject_with_status is None or _tells(decides, fields.lines):
+        return None
+    status = _status(decides.reject_with_status.get("code", ""))
+    return Refusal("client address", "rejecting_because_detection_failed", status)
+
+
+def _deciding(lines: Mapping[bytes, list[bytes]], manager: Manager) -> _Detection | None:
+    """Return the extension after which no other is asked."""
     if manager.use_remote_address:
         return None
     for raw in manager.original_ip_detection_extensions:
-        wanted = decode_json(raw, type=_Extension).typed_config
-        lines = fields.lines.get(wanted.header_name.lower().encode())
-        if not wanted.header_name or (lines and _is_address(lines[0])):
-            return None  # found, or the way of x-forwarded-for, which refuses nothing
-        if wanted.reject_with_status is not None:
-            status = _status(wanted.reject_with_status.get("code", ""))
-            return Refusal("client address", "rejecting_because_detection_failed", status)
+        asked = decode_json(raw, type=_Extension).typed_config
+        if not asked.header_name or asked.reject_with_status is not None or _tells(asked, lines):
+            return asked
     return None
+
+
+def _tells(asked: _Detection, lines: Mapping[bytes, list[bytes]]) -> bool:
+    given = lines.get(asked.header_name.lower().encode())
+    return bool(given and _is_address(given[0]))
 
 
 def _is_address(value: bytes) -> bool:

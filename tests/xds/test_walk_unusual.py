@@ -295,6 +295,34 @@ def test_a_client_whose_address_no_header_tells_is_refused(value: Any, outcome: 
     assert verdict.status == (403 if outcome == "rejected" else 200)
 
 
+@pytest.mark.parametrize(
+    ("skips", "headers", "outcome"),
+    [
+        (False, {}, "yes"),  # the peer's address is appended
+        (True, {}, "no"),
+        (None, {}, "no"),  # the extension's default
+        (False, {"x-client": "10.0.0.1"}, "no"),  # told by the extension before
+    ],
+)
+def test_detection_by_x_forwarded_for_appends_on_request(
+    skips: bool | None, headers: dict[str, str], outcome: str
+) -> None:
+    kind = API + "extensions.http.original_ip_detection."
+    custom = {"@type": kind + "custom_header.v3.CustomHeaderConfig", "header_name": "x-client"}
+    xff: dict[str, Any] = {"@type": kind + "xff.v3.XffConfig", "xff_num_trusted_hops": 1}
+    if skips is not None:
+        xff["skip_xff_append"] = skips
+    asked = walker(
+        host(wants("x-forwarded-for"), route("no")),
+        original_ip_detection_extensions=[
+            {"name": "custom", "typed_config": custom},
+            {"name": "xff", "typed_config": xff},
+        ],
+    )
+
+    assert taken(asked, "/", headers=headers) == outcome
+
+
 def test_length_and_chunks_together_are_refused_unless_allowed() -> None:
     headers = {"content-length": "1", "transfer-encoding": "chunked"}
     allowed: Any = {"http_protocol_options": {"allow_chunked_length": True}}
